@@ -151,19 +151,24 @@ fn foreign(quant_method: Option<&str>) -> String {
     })
 }
 
+/// Returns a number of bytes in words, such as `1 byte`.
+fn bytes(count: u64) -> String {
+    format!("{count} byte{}", if count == 1 { "" } else { "s" })
+}
+
 /// A problem with a safetensors header.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "most fields are named after what they hold")]
 pub enum HeaderProblem {
     /// The file is shorter than the eight bytes of the header length.
-    #[error("it has only {0} bytes")]
+    #[error("it has only {}", bytes(*_0))]
     TooShort(u64),
     /// The header length exceeds the limit of the format.
     #[error("its header claims {0} bytes, more than the format allows")]
     TooLong(u64),
     /// The header ends after the file.
-    #[error("its header claims {length} bytes, but only {available} follow")]
+    #[error("its header claims {}, but only {available} follow", bytes(*length))]
     PastTheEnd {
         length: u64,
         /// Bytes after the length field.
@@ -173,7 +178,7 @@ pub enum HeaderProblem {
     #[error("its header is not valid: {0}")]
     Json(serde_json::Error),
     /// There are bytes after the last tensor.
-    #[error("{extra} bytes follow the last tensor")]
+    #[error("{} the last tensor", if *extra == 1 { "1 byte follows".to_owned() } else { format!("{extra} bytes follow") })]
     TrailingBytes { extra: u64 },
 }
 
@@ -195,7 +200,7 @@ pub enum TensorProblem {
         expected: u64,
     },
     /// Shape, type and length contradict each other.
-    #[error("of shape {shape:?} and type {dtype} cannot have {length} bytes")]
+    #[error("of shape {shape:?} and type {dtype} cannot have {}", bytes(*length))]
     Length { shape: Vec<usize>, dtype: &'static str, length: u64 },
     /// The name occurs twice.
     #[error("occurs twice")]

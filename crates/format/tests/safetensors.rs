@@ -102,7 +102,7 @@ fn every_truncation_is_refused() {
     }
     let longer = [&bytes[..], &[0]].concat();
     let error = read(longer).unwrap_err().to_string();
-    assert_eq!(error, "`model.safetensors` is damaged: 1 bytes follow the last tensor");
+    assert_eq!(error, "`model.safetensors` is damaged: 1 byte follows the last tensor");
 }
 
 #[test]

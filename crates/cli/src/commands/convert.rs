@@ -220,7 +220,9 @@ fn repair(
     let source = resolve::find(&args.source, false, context)?;
     let told = |index: convert::RepairedIndex| {
         if index.written {
-            format!("indexed {} tensors in {} files", index.tensors, index.shards)
+            let (tensors, files) =
+                (format::count(index.tensors, "tensor"), format::count(index.shards, "file"));
+            format!("indexed {tensors} in {files}")
         } else {
             format!("no index needed: all {} tensors are in one file", index.tensors)
         }
@@ -302,14 +304,20 @@ fn summary(conversion: &Conversion, options: &Options) -> String {
     let bytes = conversion.output_bytes();
     let bits = bytes as f64 * 8.0 / (conversion.parameters().max(1)) as f64;
     let what = match &options.change {
-        Change::Quantize(_) => format!("quantized {} modules", conversion.modes().len()),
+        Change::Quantize(_) => {
+            format!("quantized {}", format::count(conversion.modes().len(), "module"))
+        }
         Change::Dequantize => "dequantized".to_owned(),
         Change::Keep => "converted".to_owned(),
     };
     let others = match (conversion.other_modalities(), conversion.left_out()) {
         (0, 0) => String::new(),
-        (0, left_out) => format!(", {left_out} tensors for images or sound left out"),
-        (kept, _) => format!(", {kept} tensors for images or sound kept unchanged"),
+        (0, left_out) => {
+            format!(", {} for images or sound left out", format::count(left_out, "tensor"))
+        }
+        (kept, _) => {
+            format!(", {} for images or sound kept unchanged", format::count(kept, "tensor"))
+        }
     };
     format!("{what}, {bits:.3} bits per weight, {}{others}", format::size(bytes))
 }
