@@ -84,7 +84,9 @@ pub(crate) fn known(made: &Made) -> bool {
 /// after the golden's tokens, so that one near tie does not hide the rest.
 pub(crate) fn agreement(golden: &Golden, made: &Made) -> Outcome {
     if !known(made) {
-        return Outcome::NotYet("family".to_owned());
+        let model_type = made.config["model_type"].as_str().unwrap_or_default();
+        let advice = "is not registered: add its `FAMILY` line to `families/mod.rs`";
+        return Outcome::NotYet(format!("`{model_type}` {advice}"));
     }
     match load(made, 1) {
         Ok(mut runner) => Outcome::Ran(agreement_of(&mut runner, golden)),

@@ -58,7 +58,7 @@ fn every_case_agrees_with_mlx_lm() {
         let golden = golden::read(name);
         agreement(&golden, &Made::new(&golden))
     });
-    let (mut ran, mut failed) = (0, Vec::new());
+    let (mut ran, mut refused, mut failed) = (0, Vec::new(), Vec::new());
     println!("{:<24} {:<12} {:>8}  greedy tokens", "model", "mode", "error");
     for (name, outcome) in &results {
         let (model, mode) = name.rsplit_once('-').unwrap();
@@ -71,13 +71,16 @@ fn every_case_agrees_with_mlx_lm() {
         };
         let verdict = if passes { "" } else { "  MISS" };
         println!("{model:<24} {mode:<12} {error:>8}  {greedy}{verdict}");
-        if !passes {
-            failed.push(name);
+        match outcome {
+            _ if passes => {}
+            Outcome::NotYet(reason) => refused.push(format!("{name}: {reason}")),
+            Outcome::Ran(_) => failed.push(name),
         }
     }
     println!("{ran} of {} cases ran; bound {BOUND:e}", results.len());
+    assert!(refused.is_empty(), "did not run: {refused:#?}");
     assert!(failed.is_empty(), "beyond the bound: {failed:?}");
-    assert!(ran >= 446, "only {ran} cases ran");
+    assert!(ran >= 446 || golden::filter().is_some(), "only {ran} cases ran");
 }
 
 #[test]
