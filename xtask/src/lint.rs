@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{self, exists, output};
+use crate::process::{self, exists, files};
 use crate::prose;
 
 /// Maximal number of lines of a source file.
@@ -40,11 +40,11 @@ fn call(program: &str, arguments: &[&str]) -> Result<()> {
 }
 
 fn file_sizes() -> Result<()> {
-    for path in output("git", &["ls-files", "*.rs"])?.lines() {
-        let text = std::fs::read_to_string(path).with_context(|| format!("Cannot read {path}"))?;
+    for path in files(&["*.rs"])? {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("Cannot read {path}"))?;
         let lines = text.lines().count();
         ensure!(
-            lines <= MAX_LINES || LONG_FILES.contains(&path),
+            lines <= MAX_LINES || LONG_FILES.contains(&path.as_str()),
             "{path} has {lines} lines; split it, or add it to LONG_FILES in xtask with the reason"
         );
     }

@@ -37,6 +37,15 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// Returns the paths of files that match the patterns: those that git tracks, and new ones that it doesn't ignore.
+pub(crate) fn files(patterns: &[&str]) -> Result<Vec<String>> {
+    let listed = ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"];
+    let paths = output("git", &[&listed, patterns].concat())?;
+    // Git still lists a file that was deleted or renamed a moment ago.
+    let exists = |path: &&str| std::path::Path::new(path).exists();
+    Ok(paths.lines().filter(exists).map(str::to_owned).collect())
+}
+
 /// Returns an error if the compiler has no standard library for the target.
 pub(crate) fn has_target(target: &str) -> Result<()> {
     let installed = output("rustup", &["target", "list", "--installed"])?;

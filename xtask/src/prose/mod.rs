@@ -1,6 +1,6 @@
 //! `cargo xtask prose`: the rules of `STYLE.md` that a program can check.
 //!
-//! It reads the files that git knows, so the result depends on the checkout alone.
+//! It reads the files that git tracks, and new ones that it doesn't ignore.
 
 mod markdown;
 mod rules;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::output;
+use crate::process::files;
 
 /// Files whose text is not ours to phrase, or whose subject is the words themselves.
 const EXEMPT: [&str; 4] = ["STYLE.md", "xtask/src/prose/", "/fixtures/", "/snapshots/"];
@@ -64,12 +64,12 @@ impl fmt::Display for Finding {
 /// Prints every violation as `file:line: "words": advice`. Returns an error if there are any.
 pub(crate) fn run() -> Result<()> {
     let mut count = 0;
-    for path in output("git", &["ls-files", "*.rs", "*.md"])?.lines() {
+    for path in files(&["*.rs", "*.md"])? {
         if EXEMPT.iter().any(|exempt| path.contains(exempt)) {
             continue;
         }
-        let text = std::fs::read_to_string(path).with_context(|| format!("Cannot read {path}"))?;
-        for finding in check(path, &text) {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("Cannot read {path}"))?;
+        for finding in check(&path, &text) {
             eprintln!("{path}:{finding}");
             count += 1;
         }
