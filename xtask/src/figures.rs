@@ -1,4 +1,5 @@
-//! The figures in README.md and docs: one source, `docs/figures.toml`, and marked places that copy it.
+//! The figures in README.md and docs: one source, `docs/figures.toml`, with what is counted (`counts`), and marked
+//! places that copy it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +10,13 @@ use serde::Deserialize;
 /// The one source of every figure.
 pub(crate) const SOURCE: &str = "docs/figures.toml";
 /// Pages that copy figures.
-pub(crate) const PAGES: [&str; 2] = ["README.md", "docs/performance.md"];
+pub(crate) const PAGES: [&str; 5] = [
+    "README.md",
+    "CHANGELOG.md",
+    "docs/numerics.md",
+    "docs/performance.md",
+    "docs/guide/how-it-works.md",
+];
 
 const TABLE: (&str, &str) = ("<!-- table ", "<!-- /table -->");
 const FIGURE: (&str, &str) = ("<!-- figure ", "<!-- /figure -->");
@@ -103,6 +110,13 @@ impl Figures {
         }
         ensure!(!method.is_empty(), "{SOURCE}: `{id}` states no method");
         Ok(())
+    }
+
+    /// Adds a number that was counted in the sources.
+    pub(crate) fn add(&mut self, id: &str, count: usize) {
+        let value =
+            Single { value: count.to_string(), machine: None, method: "counted".to_owned() };
+        self.values.insert(id.to_owned(), value);
     }
 
     /// Returns the identifiers of the tables and single figures.

@@ -1,11 +1,13 @@
 //! Pages that are generated from the code and from the measured figures.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use mlxk_models::registry;
 use mlxk_tensor::Mode;
 
+use crate::counts;
 use crate::figures::{self, Figures};
 use crate::process;
 
@@ -19,7 +21,8 @@ const REFERENCE_PAGES: [&str; 3] = ["cli.md", "config.md", "environment.md"];
 pub(crate) fn run() -> Result<()> {
     write(MODELS, &models())?;
     write(NAMES, &names())?;
-    let figures = Figures::parse(&read(figures::SOURCE)?)?;
+    let mut figures = Figures::parse(&read(figures::SOURCE)?)?;
+    counts::add(&mut figures, Path::new("."))?;
     for page in figures::PAGES {
         write(page, &figures.fill(&read(page)?)?)?;
     }
@@ -131,11 +134,13 @@ mod tests {
     /// The program's own tests check the pages in `docs/reference`.
     #[test]
     fn the_pages_are_up_to_date() {
-        let root = |path| read(&format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let root = |path| read(&format!("{folder}/{path}")).unwrap();
         let hint = "run `cargo xtask generate`";
         assert!(root(MODELS) == models(), "{MODELS} is out of date; {hint}");
         assert!(root(NAMES) == names(), "{NAMES} is out of date; {hint}");
-        let figures = Figures::parse(&root(figures::SOURCE)).unwrap();
+        let mut figures = Figures::parse(&root(figures::SOURCE)).unwrap();
+        counts::add(&mut figures, Path::new(folder)).unwrap();
         let mut copied = String::new();
         for page in figures::PAGES {
             let text = root(page);
@@ -146,7 +151,7 @@ mod tests {
             let is_copied = ["<!-- table ", "<!-- figure "]
                 .iter()
                 .any(|mark| copied.contains(&format!("{mark}{id} -->")));
-            assert!(is_copied, "no page copies `{id}` of {}", figures::SOURCE);
+            assert!(is_copied, "no page copies the figure `{id}`");
         }
     }
 }

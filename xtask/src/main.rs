@@ -6,6 +6,7 @@
 mod accept;
 mod against;
 mod arm;
+mod counts;
 mod figures;
 mod generate;
 mod instructions;
