@@ -36,6 +36,11 @@ impl Breaker {
         self.closed_until.is_none_or(|until| now >= until)
     }
 
+    /// Returns `true` after three failures in a row, until a request succeeds.
+    pub fn has_tripped(&self) -> bool {
+        self.closed_until.is_some()
+    }
+
     /// Notes that a request succeeded.
     pub fn succeeded(&mut self) {
         *self = Self::default();
@@ -77,7 +82,9 @@ mod tests {
         breaker.failed(after(6));
         assert!(!breaker.allows(after(15)), "the pause doubles");
         assert!(breaker.allows(after(16)));
+        assert!(breaker.has_tripped(), "nothing has succeeded yet");
         breaker.succeeded();
+        assert!(!breaker.has_tripped());
         assert!(breaker.allows(after(16)) && breaker.allows(after(16)));
     }
 }

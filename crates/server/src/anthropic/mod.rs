@@ -47,7 +47,7 @@ async fn answer(State(state): State<Shared>, fields: Fields) -> Result<Response,
         let (options, prompt) = asked.conversation.parts();
         let remote = Remote::new(group, options, prompt)?;
         let label = Label::named("msg_", asked.model.unwrap_or_default());
-        let answers = exchange::start_elsewhere(&state, &[remote], 1)?;
+        let answers = exchange::start_elsewhere(&state, &[remote], 1).await?;
         let renderer = render::Renderer::new(label, answers.prompt_tokens());
         return exchange::respond(&state, answers, renderer, asked.streamed).await;
     }

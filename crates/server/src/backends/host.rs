@@ -70,8 +70,13 @@ impl Host {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Returns `true` if the host works, as far as its last answers say.
+    /// Returns `true` if the host works, as far as its last answers say. After too many failures, only an answer does.
     pub(crate) fn is_healthy(&self) -> bool {
+        !self.breaker().has_tripped()
+    }
+
+    /// Returns `true` if a request may go to the host: it works, or it is time to try it again.
+    pub(crate) fn may_be_asked(&self) -> bool {
         self.breaker().is_open(Instant::now())
     }
 

@@ -18,15 +18,15 @@ const SLACK: usize = 4;
 pub(super) fn order(hosts: &[Arc<Host>], key: &[u8]) -> Vec<Arc<Host>> {
     // Other requests change how busy a host is, but an order needs one figure.
     let seen = |host: &Arc<Host>| (host.running(), Reverse(weight(key, host)), Arc::clone(host));
-    let healthy = hosts.iter().filter(|host| host.is_healthy() && !host.is_draining());
-    let mut healthy: Vec<_> = healthy.map(seen).collect();
-    healthy.sort_by_key(|&(running, weight, _)| (running, weight));
-    let least = healthy.first().map_or(0, |&(running, ..)| running);
-    let own = (0..healthy.len()).min_by_key(|&index| healthy[index].1);
-    if let Some(own) = own.filter(|&own| healthy[own].0 <= least + SLACK) {
-        healthy[..=own].rotate_right(1);
+    let asked = hosts.iter().filter(|host| host.may_be_asked() && !host.is_draining());
+    let mut open: Vec<_> = asked.map(seen).collect();
+    open.sort_by_key(|&(running, weight, _)| (running, weight));
+    let least = open.first().map_or(0, |&(running, ..)| running);
+    let own = (0..open.len()).min_by_key(|&index| open[index].1);
+    if let Some(own) = own.filter(|&own| open[own].0 <= least + SLACK) {
+        open[..=own].rotate_right(1);
     }
-    healthy.into_iter().map(|(_, _, host)| host).collect()
+    open.into_iter().map(|(_, _, host)| host).collect()
 }
 
 /// Returns the weight of a host for a prompt. The one with the most has it (rendezvous hashing, Thaler and Ravishankar,

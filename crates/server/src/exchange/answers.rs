@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mlxk_engine::{CallEvent, CancelHandle, Done, Event, Recipient, Request};
 use mlxk_providers::Cancel;
@@ -15,12 +16,17 @@ use crate::error::{ApiError, Kind};
 use crate::models::Lease;
 use crate::state::{Phase, Shared};
 
+/// Time to wait for the first event of a host. A host that can't be reached, or that refuses, says so sooner.
+const SOON: Duration = Duration::from_secs(5);
+
 /// An event with the number of its request, or the error that ended the request.
 type Item = (usize, Result<Event, ApiError>);
 
 /// The events of several requests to one model, each with the number of its request.
 pub(crate) struct Answers {
     events: mpsc::UnboundedReceiver<Item>,
+    /// The first event, if it was waited for.
+    early: Option<Item>,
     _cancel: CancelAll,
     /// Tokens of the first prompt, or 0 if they are not known yet.
     prompt_tokens: usize,
@@ -106,6 +112,7 @@ impl Answers {
         lease.honor_keep();
         Ok(Self {
             events,
+            early: None,
             _cancel: cancel,
             prompt_tokens,
             calls: vec![0; open],
@@ -119,8 +126,9 @@ impl Answers {
         })
     }
 
-    /// Starts `count` answers of hosts elsewhere to each request, numbered in their order.
-    pub(super) fn start_elsewhere(
+    /// Starts `count` answers of hosts elsewhere to each request, numbered in their order. Fails if the first thing that
+    /// happens soon is an error, so that it gets a status, before a stream begins with 200.
+    pub(super) async fn start_elsewhere(
         state: &Shared,
         requests: &[Remote],
         count: usize,
@@ -130,8 +138,9 @@ impl Answers {
         let (sender, events) = mpsc::unbounded_channel();
         backends::start(requests, count, &cancel, &sender)?;
         let open = requests.len() * count;
-        Ok(Self {
+        let mut answers = Self {
             events,
+            early: None,
             _cancel: CancelAll { here: Vec::new(), elsewhere: Some(cancel) },
             prompt_tokens: 0,
             calls: vec![0; open],
@@ -142,7 +151,18 @@ impl Answers {
             state: Arc::clone(state),
             name: requests.first().map(|remote| remote.group.name.clone()).unwrap_or_default(),
             _lease: None,
-        })
+        };
+        match tokio::time::timeout(SOON, answers.events.recv()).await {
+            Ok(Some((_, Err(error)))) => {
+                answers.failed = true;
+                state.metrics.failed();
+                Err(error)
+            }
+            first => {
+                answers.early = first.ok().flatten();
+                Ok(answers)
+            }
+        }
     }
 
     /// Returns the number of tokens of the first prompt.
@@ -162,12 +182,15 @@ impl Answers {
         if self.open == 0 {
             return Ok(None);
         }
-        let event = tokio::select! {
-            biased;
-            event = self.events.recv() => event,
-            _ = self.phase.wait_for(|phase| *phase == Phase::Ending) => {
-                return Err(ApiError::stopping());
-            }
+        let event = match self.early.take() {
+            None => tokio::select! {
+                biased;
+                event = self.events.recv() => event,
+                _ = self.phase.wait_for(|phase| *phase == Phase::Ending) => {
+                    return Err(ApiError::stopping());
+                }
+            },
+            early => early,
         };
         let Some((index, event)) = event else { return Err(ApiError::stopping()) };
         let event = match event {

@@ -45,12 +45,12 @@ pub(crate) async fn start(
 }
 
 /// Starts `count` answers of hosts elsewhere to each request. All are for the same name.
-pub(crate) fn start_elsewhere(
+pub(crate) async fn start_elsewhere(
     state: &Shared,
     requests: &[Remote],
     count: usize,
 ) -> Result<Answers, ApiError> {
-    Answers::start_elsewhere(state, requests, count)
+    Answers::start_elsewhere(state, requests, count).await
 }
 
 /// Renders answers, piece by piece as they come or together when all have ended.

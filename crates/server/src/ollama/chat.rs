@@ -45,7 +45,7 @@ pub(super) async fn answer(
         let prompt = PromptInput::Messages { system: None, messages };
         let remote = Remote::new(group, wanted, prompt)?;
         let renderer = Renderer::elsewhere(Endpoint::Chat, called, started);
-        let answers = exchange::start_elsewhere(&state, &[remote], 1)?;
+        let answers = exchange::start_elsewhere(&state, &[remote], 1).await?;
         return exchange::respond(&state, answers, renderer, asked.stream.unwrap_or(true)).await;
     }
     let model = names::resolve(&state, asked.model.as_deref()).await?;

@@ -108,7 +108,7 @@ async fn elsewhere(
     };
     let remote = Remote::new(group, wanted, prompt)?;
     let renderer = Renderer::elsewhere(Endpoint::Generate, called, started);
-    let answers = exchange::start_elsewhere(state, &[remote], 1)?;
+    let answers = exchange::start_elsewhere(state, &[remote], 1).await?;
     exchange::respond(state, answers, renderer, asked.stream.unwrap_or(true)).await
 }
 

@@ -41,7 +41,7 @@ async fn answer(State(state): State<Shared>, fields: Fields) -> Result<Response,
         let (options, prompt) = asked.parts();
         let remote = Remote::new(group, options, prompt).map_err(own_words)?;
         let label = Label::named("resp_", asked.model.clone().unwrap_or_default());
-        let answers = exchange::start_elsewhere(&state, &[remote], 1)?;
+        let answers = exchange::start_elsewhere(&state, &[remote], 1).await?;
         let streamed = asked.streamed;
         let renderer = render::Renderer::new(label, asked, Arc::clone(&state.responses));
         return exchange::respond(&state, answers, renderer, streamed).await;

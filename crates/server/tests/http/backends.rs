@@ -371,8 +371,26 @@ fn who_cannot_be_reached_is_replaced_before_the_first_word() {
             assert!(error.contains("`lost`") && !error.contains("openai://"), "{error}");
         }
     }
-    let answer = router.chat(json!({"model": "lost"}));
-    assert!([502, 503].contains(&answer.status), "{answer:?}");
+    // A stream that cannot begin has a status, too.
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    for (path, body) in [
+        ("/v1/chat/completions", json!({"model": "lost", "messages": messages})),
+        ("/v1/completions", json!({"model": "lost", "prompt": "Hi"})),
+        ("/v1/responses", json!({"model": "lost", "input": "Hi"})),
+        ("/v1/messages", json!({"model": "lost", "messages": messages, "max_tokens": 9})),
+        ("/api/chat", json!({"model": "lost", "messages": messages})),
+        ("/api/generate", json!({"model": "lost", "prompt": "Hi"})),
+    ] {
+        for stream in [false, true] {
+            let mut body = body.clone();
+            body["stream"] = stream.into();
+            let answer = router.post(path, &body);
+            assert!([502, 503].contains(&answer.status), "{path}, stream: {stream}: {answer:?}");
+        }
+    }
+    let listed = router.get("/backends").json();
+    let state = |model: usize| listed["data"][model]["hosts"][0]["state"].clone();
+    assert!([state(0), state(1)].contains(&json!("resting")), "{listed}");
     let answer = router.chat(json!({"model": "big", "logprobs": true}));
     assert_eq!((answer.status, answer.error().1), (400, json!("logprobs")));
 }

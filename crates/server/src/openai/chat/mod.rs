@@ -35,7 +35,7 @@ pub(super) async fn complete(
             wants_usage: !asked.streamed || asked.include_usage,
             answers: vec![render::Answer::default(); asked.count],
         };
-        let answers = exchange::start_elsewhere(&state, &[remote], asked.count)?;
+        let answers = exchange::start_elsewhere(&state, &[remote], asked.count).await?;
         return exchange::respond(&state, answers, renderer, asked.streamed).await;
     }
     let lease = Arc::new(state.models.acquire(asked.model.as_deref(), asked.keep_alive).await?);

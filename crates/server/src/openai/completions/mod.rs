@@ -86,6 +86,6 @@ async fn elsewhere(state: &Shared, group: &Arc<Group>, asked: Asked) -> Result<R
     let requests = asked.prompts.into_iter().map(remote).collect::<Result<Vec<_>, _>>()?;
     let label = Label::named("cmpl-", asked.model.unwrap_or_default());
     let renderer = render::Renderer::new(label, None, wanted, echoes);
-    let answers = exchange::start_elsewhere(state, &requests, asked.count)?;
+    let answers = exchange::start_elsewhere(state, &requests, asked.count).await?;
     exchange::respond(state, answers, renderer, asked.streamed).await
 }
