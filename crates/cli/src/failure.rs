@@ -91,12 +91,20 @@ impl ReplacementRefused {
 
 /// No server answers at an address.
 #[derive(Debug, thiserror::Error)]
-#[error("No server at {address}{}: {}", or_at(.also.as_deref()), reason.to_string().trim_start_matches("io: "))]
+#[error("No server at {address}: {}{}", reason.to_string().trim_start_matches("io: "), or_at(.also.as_ref()))]
 pub(crate) struct NoServer {
     pub(crate) address: String,
     pub(crate) reason: ureq::Error,
-    /// Address in `OLLAMA_HOST`, if that was tried, too.
-    pub(crate) also: Option<String>,
+    /// The server in `OLLAMA_HOST`, if that was tried, too.
+    pub(crate) also: Option<Tried>,
+}
+
+/// Another address that was tried.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    pub(crate) address: String,
+    /// `true` if a server of another kind answered there.
+    pub(crate) is_another: bool,
 }
 
 fn standing(names: &[String]) -> String {
@@ -105,8 +113,16 @@ fn standing(names: &[String]) -> String {
     format!("{} {verb}", ticked.join(", "))
 }
 
-fn or_at(address: Option<&str>) -> String {
-    address.map(|address| format!(", and no mlxk at {address} (`OLLAMA_HOST`)")).unwrap_or_default()
+fn or_at(tried: Option<&Tried>) -> String {
+    match tried {
+        None => String::new(),
+        Some(Tried { address, is_another: true }) => {
+            format!("; the server at {address} (`OLLAMA_HOST`) is not mlxk")
+        }
+        Some(Tried { address, is_another: false }) => {
+            format!("; none at {address} (`OLLAMA_HOST`) either")
+        }
+    }
 }
 
 /// A server refused a request.

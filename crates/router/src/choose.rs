@@ -75,8 +75,12 @@ impl Chooser {
                 let nearest = healthy.iter().map(place).min()?;
                 let near: Vec<usize> =
                     healthy.iter().copied().filter(|index| place(index) == nearest).collect();
-                let (index, reason) = self.best(candidates, &near, costs_time)?;
-                (index, format!("it is the nearest; {reason}"))
+                if let [index] = near[..] {
+                    (index, "it is the nearest".to_owned())
+                } else {
+                    let (index, reason) = self.best(candidates, &near, costs_time)?;
+                    (index, format!("it is one of the nearest; {reason}"))
+                }
             }
         };
         let name = &candidates[index].candidate.id;

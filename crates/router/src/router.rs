@@ -84,6 +84,15 @@ impl Router {
         Self { machine: machine.into(), model: model.into(), backends, state: Mutex::new(state) }
     }
 
+    /// Returns the names of the candidates without figures, which [`calibrate`](Self::calibrate) measures.
+    pub fn unmeasured(&self) -> Vec<&str> {
+        let is_known = |index| {
+            self.state().table.get(&self.subject(index)).is_some_and(|series| !series.is_empty())
+        };
+        let missing = (0..self.backends.len()).filter(|&index| !is_known(index));
+        missing.map(|index| self.backends[index].candidate.id.as_str()).collect()
+    }
+
     /// Measures the candidates without figures. One that cannot be measured counts as failed; the errors are returned
     /// with their names.
     pub fn calibrate(&self, limits: &Limits) -> Vec<(String, ProviderError)> {

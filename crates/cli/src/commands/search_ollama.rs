@@ -1,12 +1,13 @@
 //! `mlxk search --ollama [WORD…]`: the names of Ollama's library and their MLX checkpoints.
 
-use mlxk_hub::LibraryModel;
+use mlxk_hub::{ALIASES, Alias, LibraryModel};
 use mlxk_models::registry;
 use serde_json::{Value, json};
 
 use super::table;
 use crate::args::SearchArgs;
 use crate::exit::ExitStatus;
+use crate::models::resolve;
 use crate::{Context, json};
 
 /// Prints the models whose names contain all words. Reads no network.
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
         json::print("search", &json!({"count": models.len(), "models": models}))?;
         return Ok(ExitStatus::Success);
     }
-    if found.is_empty() {
+    if found.is_empty() && starters(&words, context).is_empty() {
         let words = args.words.join(" ");
         context.printer.note(format_args!(
             "No name of Ollama's library matches `{words}`; search the hub with `mlxk search {words}`"
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
     }
     let header = ["Ollama name", "MLX checkpoint", "Size", "Runs", "Here"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(starters(&words, context));
     for model in found {
         let about = if model.is_estimate { "~" } else { "" };
         let repo = model.repo.to_string();
@@ -66,6 +68,24 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
     }
     table::print(&rows)?;
     Ok(ExitStatus::Success)
+}
+
+/// Returns rows of the models that a short name gets from another place than the hub.
+fn starters(words: &[String], context: &Context) -> Vec<Vec<String>> {
+    let matching = ALIASES.iter().filter(|alias| {
+        words
+            .iter()
+            .all(|word| alias.ollama.contains(word.as_str()) || alias.name.contains(word.as_str()))
+    });
+    let row = |alias: &Alias| {
+        let is_here = resolve::name_here(alias.name, context).as_deref() == Some(alias.name);
+        let here = if is_here { "yes" } else { "-" };
+        let size = mlxk_hub::human(alias.download_bytes);
+        [alias.ollama, &format!("{} (from PyPI)", alias.name), &size, "yes", here]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    matching.map(row).collect()
 }
 
 fn matches(model: &LibraryModel, words: &[String]) -> bool {

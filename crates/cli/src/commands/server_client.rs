@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::args::TargetArgs;
 use crate::config::ConfigError;
-use crate::failure::{NoServer, ServerRefused};
+use crate::failure::{NoServer, ServerRefused, Tried};
 use crate::{Context, address, env};
 
 /// Timeout of a request. A running server answers within milliseconds even while it computes.
@@ -27,6 +27,7 @@ pub(super) fn call(
     let request = Request { method, path, body, key: settings.api_key.as_deref() };
     let is_said = target.host.is_some() || target.port.is_some() || settings.has_server_address();
     let named = settings.ollama_host.as_deref().filter(|_| !is_said);
+    let mut also = None;
     if let Some(named) = named {
         address::check_ollama_host(named).map_err(|expected| ConfigError::BadVariable {
             name: env::OLLAMA_HOST,
@@ -34,17 +35,17 @@ pub(super) fn call(
             expected,
         })?;
         // Ollama itself may be there.
-        let answer = request.send(&mlxk_providers::ollama_address(Some(named)));
+        let address = mlxk_providers::ollama_address(Some(named));
+        let answer = request.send(&address);
         if answer.is_ok() || answer.as_ref().is_err_and(anyhow::Error::is::<ServerRefused>) {
             return answer;
         }
+        let is_another = answer.is_err_and(|error| error.is::<NotOurs>());
+        also = Some(Tried { address, is_another });
     }
     let result = request.send(&address::url(&host, port));
     match result.map_err(anyhow::Error::downcast::<NoServer>) {
-        Err(Ok(error)) if named.is_some() => {
-            let also = Some(mlxk_providers::ollama_address(named));
-            Err(NoServer { also, ..error }.into())
-        }
+        Err(Ok(error)) if also.is_some() => Err(NoServer { also, ..error }.into()),
         Err(Ok(error)) if !is_said => match request.send(&mlxk_providers::ollama_address(None)) {
             Ok(answer) => Ok(answer),
             Err(other) if other.is::<ServerRefused>() => Err(other),

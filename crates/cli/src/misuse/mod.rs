@@ -58,7 +58,11 @@ pub(crate) fn sentence(
             Some(format!("`{word}` is a word too many; `{program} --help` has examples"))
         }
         ErrorKind::InvalidSubcommand => {
-            Some(unknown_command(text(ContextKind::InvalidSubcommand)?))
+            let typed = text(ContextKind::InvalidSubcommand)?;
+            match command_of(words.iter().cloned()) {
+                Some(command) => Some(unknown_part(typed, &command)),
+                None => Some(unknown_command(typed)),
+            }
         }
         ErrorKind::MissingRequiredArgument => {
             let command = command_of(words.iter().cloned())?;
@@ -236,6 +240,21 @@ fn unknown_option(typed: &str, command: Option<&clap::Command>) -> String {
         }
         None => {
             format!("`{word}` is not an option of `{program}`; `{program} --help` lists them")
+        }
+    }
+}
+
+/// Explains a word that is not one of the commands of `command`, such as `frob` in `mlxk service frob`.
+fn unknown_part(typed: &str, command: &clap::Command) -> String {
+    let program = program(Some(command));
+    let commands = command.get_subcommands().filter(|it| !it.is_hide_set());
+    let names = commands.flat_map(clap::Command::get_name_and_visible_aliases);
+    match similar(typed, names) {
+        Some(meant) => {
+            format!("`{typed}` is not a command of `{program}`; did you mean `{program} {meant}`?")
+        }
+        None => {
+            format!("`{typed}` is not a command of `{program}`; `{program} --help` lists them")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How long tokens are drawn from all logits after a survey of them that didn't decide.
+//! Number of tokens that are drawn from all logits after a survey that didn't decide.
 //!
 //! If the logits are flat, no survey decides, and each costs a second wait for the device. So all logits are asked for
 //! at once, for longer after each further failure.
@@ -41,7 +41,7 @@ impl Patience {
 mod tests {
     use super::*;
 
-    /// Returns the number of surveys of so many tokens, if those in `flat` don't decide.
+    /// Returns the number of surveys of this many tokens, if those in `flat` don't decide.
     fn surveys(tokens: usize, flat: impl Fn(usize) -> bool) -> usize {
         let (mut patience, mut surveys) = (Patience::default(), 0);
         for token in 0..tokens {

@@ -18,7 +18,7 @@ const BITS: usize = 2;
 /// Group sizes of affine modes. The factors repeat, so the largest that fits is the best.
 const GROUP_SIZES: [usize; 3] = [128, 64, 32];
 
-/// What `config.json` says about ternary matrices.
+/// Ternary matrices, as `config.json` describes them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ternary {
     /// `true` if matrices may be ternary.

@@ -171,7 +171,7 @@ fn percent(share: &Estimate) -> String {
 }
 
 fn in_words(score: &Score, difference: Option<&Difference>) -> String {
-    let guessing = if score.is_guessing { ", not better than guessing" } else { "" };
+    let guessing = if score.is_guessing { ", not certainly better than guessing" } else { "" };
     let Some(Difference { mean, judgement }) = difference else {
         return format!("reference{guessing}");
     };

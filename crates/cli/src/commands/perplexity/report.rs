@@ -6,6 +6,7 @@ use std::path::Path;
 use mlxk_engine::perplexity::{Comparison, Estimate, Evaluation, Windows};
 use serde_json::{Value, json};
 
+use crate::format::count;
 use crate::output::Output;
 
 /// The measurements.
@@ -89,7 +90,7 @@ impl Report<'_> {
         line("Text", format!("{file}, {} tokens, {} bytes", self.tokens, self.text_bytes))?;
         let (window, stride) = (self.windows.window(), self.windows.stride());
         line("Windows", format!("{windows} of up to {window} tokens, stride {stride}"))?;
-        line("Scored", format!("{tokens} tokens, {bytes} bytes"))?;
+        line("Scored", format!("{}, {}", count(*tokens, "token"), count(*bytes, "byte")))?;
         line("Perplexity", with_error(&nll.perplexity(), 4, ""))?;
         line("NLL", with_error(nll, 4, " nats per token"))?;
         line("Bits per byte", format!("{:.4}", self.evaluation.bits_per_byte()))?;

@@ -55,6 +55,11 @@ pub(super) fn choose(
     let machine = engines::machine(&Machine::look());
     let router = Router::new(machine, &resolved.name, backends, policy, Table::open(&path));
     let errors = if is_measured {
+        let names = router.unmeasured();
+        if !names.is_empty() {
+            let names = names.join(" and ");
+            context.printer.note(format_args!("Measuring {names} with this model, once"));
+        }
         let progress = context.printer.progress();
         progress.begin("Measuring the engines");
         let errors = router.calibrate(&Limits::within(PATIENCE));

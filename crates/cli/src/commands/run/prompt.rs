@@ -42,6 +42,12 @@ fn missing(args: &RunArgs, is_given: bool, wants_stdin: bool) -> UsageError {
         (false, false) => "There is no prompt, and a chat needs a terminal; write a prompt",
     };
     let model = args.model.as_deref().unwrap_or("smollm2");
+    if model.contains(char::is_whitespace) {
+        // No model has such a name, so this is the prompt.
+        return UsageError(format!(
+            "The model comes before the prompt, as in `mlxk run smollm2 \"{model}\"`"
+        ));
+    }
     UsageError(format!("{problem} after the model, as in `mlxk run {model} \"Hello\"`"))
 }
 

@@ -14,8 +14,8 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let program = programs::find("ollama", &environment.around.search_path).into_iter().next();
     let address = ollama_address(environment.settings.ollama_host.as_deref());
     let may_ask = environment.online || is_here(&address);
-    let ask = || Ollama::new(Endpoint::new(&Connections::default(), &address)).versions().ok();
-    let versions = may_ask.then(ask).flatten();
+    let server = Ollama::new(Endpoint::new(&Connections::default(), &address));
+    let versions = may_ask.then(|| server.versions().ok()).flatten();
     let (version, ours) = versions.map(|it| (it.ollama, it.mlxk)).unzip();
     let ours = ours.flatten();
     let models = mlxk_hub::ollama_models(&environment.settings.locations);
@@ -34,9 +34,20 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         None if may_ask => format!("no server at {address}"),
         None => format!("server at {address} not contacted without --online"),
     };
+    // The server of a service has a store of its own.
+    let served = version.as_ref().filter(|_| ours.is_none()).and_then(|_| server.tags().ok());
+    let elsewhere = match served.map_or(0, |served| served.len()) {
+        more if more > models.len() => format!(
+            ", but the server has {more}: set `OLLAMA_MODELS` to its store, such as \
+             `/usr/share/ollama/.ollama/models`"
+        ),
+        _ => String::new(),
+    };
     let text = match (&program, &version, models.is_empty()) {
         (None, None, true) => "Not installed; mlxk doesn't need it".to_owned(),
-        _ => format!("{installed}; {runs}; {} in its store", count(models.len(), "model")),
+        _ => {
+            format!("{installed}; {runs}; {} in its store{elsewhere}", count(models.len(), "model"))
+        }
     };
     let mut lines = vec![Line::ok(text).data(data)];
     // Other errors are about models that cannot be imported, which is not a defect.
