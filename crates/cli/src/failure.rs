@@ -30,6 +30,9 @@ pub(crate) enum RemovalRefused {
     /// Other names stand for the model, and there is no terminal to ask on.
     #[error("{} for `{name}` and would stop working; nothing was deleted", standing(.dependents))]
     Named { name: String, dependents: Vec<String> },
+    /// The name is the full one in another case, and there is no terminal to ask on.
+    #[error("The name differs from `{name}` in case; deleting it needs the exact name")]
+    OtherCase { name: String },
     /// Unused files are listed, and there is no terminal to ask on.
     #[error(
         "Refusing to delete unused files without confirmation; run in a terminal or pass `--force`"
@@ -41,7 +44,10 @@ impl RemovalRefused {
     fn kind(&self) -> &'static str {
         match self {
             Self::Declined { .. } => "UserCancelledError",
-            Self::PartOfName { .. } | Self::Named { .. } | Self::Unused => "requires_confirmation",
+            Self::PartOfName { .. }
+            | Self::OtherCase { .. }
+            | Self::Named { .. }
+            | Self::Unused => "requires_confirmation",
         }
     }
 
@@ -54,6 +60,9 @@ impl RemovalRefused {
             Self::Named { dependents, .. } => Some(format!(
                 "Remove the name first with `mlxk rm {}`, or pass `--force`",
                 dependents.join(" ")
+            Self::OtherCase { name } => {
+                Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept another case"))
+            }
             )),
             Self::Unused => Some("List them first with `mlxk rm --unused --dry-run`".to_owned()),
         }

@@ -116,7 +116,9 @@ pub use pull::{
 };
 pub use push::{Changes, LocalFile, PushRequest, Pushed, Visibility, compare, files_to_push, push};
 pub use reference::{PypiSpec, Reference};
-pub use remove::{Freed, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused};
+pub use remove::{
+    Freed, Named, Removal, Unused, UnusedItem, UnusedKind, What, find_removal, unused,
+};
 pub use repo_id::RepoId;
 pub use reporter::{Quiet, Reporter};
 pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolution, Resolved};

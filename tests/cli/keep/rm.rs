@@ -34,11 +34,12 @@ pub(super) fn snapshot(world: &World, name: &str, hash: &str, branch: &str) {
 fn in_a_pipe() {
     let world = world();
     snapshot(&world, "mlx-community/Alpha-4bit", OTHER, "old");
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &["rm"],
         &["rm", "nosuch"],
         &["rm", "alpa-4bit"],
         &["rm", "beta"],
+        &["rm", "alpha-4BIT"],
         &["rm", "beta-8"],
         &["rm", "beta-8", "--json"],
         &["rm", "./folder"],

@@ -22,7 +22,7 @@ A stale download has not been resumed for a day. A detached revision has no bran
 another revision of the model has one.
 
 On a terminal, `rm` asks first. Without one (or with --json), it removes a model if you give its \
-full name, and refuses part of a name. With --force, it removes either without asking. Your own \
+full name, and refuses a part of it or another case. With --force, it removes either without asking. Your own \
 folders are never removed.";
 
 #[derive(Args)]

@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use mlxk_hub::{Freed, HubError, Removal, RemoveError, Unused, UnusedItem, UnusedKind, What};
+use mlxk_hub::{
+    Freed, HubError, Named, Removal, RemoveError, Unused, UnusedItem, UnusedKind, What,
+};
 use serde_json::{Value, json};
 
 use crate::args::RmArgs;
@@ -108,12 +110,13 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
             Err(RemovalRefused::Declined { name: name() }.into())
         };
     }
-    let refused = if !removal.exact {
-        RemovalRefused::PartOfName { name: name() }
-    } else if !removal.dependents.is_empty() {
-        RemovalRefused::Named { name: name(), dependents: removal.dependents.clone() }
-    } else {
-        return Ok(());
+    let refused = match removal.named {
+        Named::Part => RemovalRefused::PartOfName { name: name() },
+        Named::OtherCase => RemovalRefused::OtherCase { name: name() },
+        Named::Full if removal.dependents.is_empty() => return Ok(()),
+        Named::Full => {
+            RemovalRefused::Named { name: name(), dependents: removal.dependents.clone() }
+        }
     };
     let mut data = data(removal, None);
     data["action"] = "requires_confirmation".into();

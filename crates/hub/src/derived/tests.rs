@@ -3,6 +3,7 @@ use crate::derived::error::DerivedError;
 use crate::error::HubError;
 use crate::pairs::PairTable;
 use crate::reference::error::ReferenceError;
+use crate::remove::Named;
 use crate::remove::find::find_removal;
 use crate::resolution::{Kind, Matching, Resolution, Resolved};
 use crate::resolve::resolve;
@@ -177,9 +178,10 @@ fn names_with_namespaces_and_tags() {
     assert_eq!(found(&fixture, "me/coder:latest").unwrap().name, "me/coder");
     let removal = |text: &str| {
         let found = find_removal(&text.parse().unwrap(), &PairTable::default(), &fixture.locations);
-        found.map(|removal| (removal.name, removal.exact))
+        found.map(|removal| (removal.name, removal.named))
     };
-    assert_eq!(removal("ME/coder:v2").unwrap(), ("me/coder:v2".to_owned(), true));
+    assert_eq!(removal("me/coder:v2").unwrap(), ("me/coder:v2".to_owned(), Named::Full));
+    assert_eq!(removal("ME/coder:v2").unwrap(), ("me/coder:v2".to_owned(), Named::OtherCase));
     assert_eq!(removal("llama3.2:1b").unwrap().0, "llama3.2:1b");
     assert!(removal("me/coder:v3").is_err());
     // A pair whose model is here is taken.

@@ -6,6 +6,7 @@ use super::*;
 use crate::import::{ImportInfo, import};
 use crate::pairs::PairTable;
 use crate::reference::Reference;
+use crate::remove::Named;
 use crate::remove::find::find_removal;
 use crate::reporter::Quiet;
 use crate::resolution::{Kind, Matching, Resolution, Resolved};
@@ -78,9 +79,25 @@ fn what_ollama_has_is_imported_once() {
     // Ollama may delete its copy. Ours stays, under either name.
     fs_err::remove_dir_all(&fixture.locations.ollama_models[0]).unwrap();
     assert!(found(&fixture, "ollama:tiny:1b").unwrap().local().is_ok());
-    let reference: Reference = "ollama:tiny:1b".parse().unwrap();
-    let removal = find_removal(&reference, &PairTable::default(), &fixture.locations).unwrap();
-    assert_eq!((removal.name.as_str(), removal.exact), ("tiny-1b", true));
+    for text in ["ollama:tiny:1b", "tiny:1b"] {
+        let reference: Reference = text.parse().unwrap();
+        let removal = find_removal(&reference, &PairTable::default(), &fixture.locations).unwrap();
+        assert_eq!((removal.name.as_str(), removal.named), ("tiny-1b", Named::Full));
+    }
+    let reference: Reference = "tiny:2b".parse().unwrap();
+    assert!(find_removal(&reference, &PairTable::default(), &fixture.locations).is_err());
+}
+
+#[test]
+fn an_import_has_its_name_in_ollama_unless_the_checkpoint_of_that_name_is_here() {
+    let fixture = Fixture::new();
+    ollama(&fixture, "registry.ollama.ai/library/phi3/mini", &[("model", &tiny_gguf())]);
+    imported(&fixture, "ollama:phi3:mini").unwrap();
+    let name = || found(&fixture, "phi3:mini").unwrap().local().unwrap().name;
+    assert_eq!(name(), "phi3-mini");
+    let checkpoint = "mlx-community/Phi-3-mini-4k-instruct-4bit";
+    fixture.cached(checkpoint, &["a".repeat(40).as_str()]);
+    assert_eq!(name(), checkpoint);
 }
 
 #[test]

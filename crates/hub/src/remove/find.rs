@@ -1,7 +1,7 @@
 //! Finds the model to remove. Broken models are found too, because these are often the ones to
 //! remove.
 
-use super::{Place, Removal, What, repo, tree_bytes};
+use super::{Named, Place, Removal, What, repo, tree_bytes};
 use crate::aliases::Alias;
 use crate::cache::HfCache;
 use crate::cache::{CachedRepo, folders};
@@ -41,7 +41,7 @@ pub fn find_removal(
     if let Some(derived) = derived_name(reference)
         && let Some(candidate) = search.derived(&derived)
     {
-        return search.removal(candidate, None, true);
+        return search.removal(candidate, None, likeness(&derived, &candidate.name));
     }
     match reference {
         Reference::Name { name, revision } => {
@@ -108,7 +108,7 @@ impl Search<'_> {
     fn name(&self, name: &str, revision: Option<&str>, pair: Option<&RepoId>) -> Result<Removal> {
         let named = |full: &str| self.candidates.iter().find(|candidate| candidate.name == full);
         if let Some(candidate) = named(name) {
-            return self.removal(candidate, revision, true);
+            return self.removal(candidate, revision, Named::Full);
         }
         let workspaces = workspaces(self.locations)?;
         // In other commands the name means the workspace, so it must not mean another model here.
@@ -116,17 +116,18 @@ impl Search<'_> {
             return Err(RemoveError::NotOurs { path: workspace.path.clone() }.into());
         }
         if let Some(candidate) = named(&format!("{DEFAULT_ORG}/{name}")) {
-            return self.removal(candidate, revision, true);
+            return self.removal(candidate, revision, Named::Full);
         }
         if let Some(alias) = Alias::find(name)
             && let Ok(removal) = self.imported(name, |model| {
                 model.origin.as_ref().is_some_and(|origin| origin.is_from(&alias.spec()))
             })
         {
-            return Ok(removal);
+            let named = if alias.name == name { Named::Full } else { Named::OtherCase };
+            return Ok(Removal { named, ..removal });
         }
         if let Some(candidate) = pair.and_then(|id| named(&id.to_string())) {
-            return self.removal(candidate, revision, true);
+            return self.removal(candidate, revision, Named::Full);
         }
         let lower = name.to_lowercase();
         // Each tier is looser than the one before.
@@ -140,7 +141,10 @@ impl Search<'_> {
                 self.candidates.iter().filter(|candidate| fits(&candidate.name)).collect();
             match found.as_slice() {
                 [] => {}
-                [candidate] => return self.removal(candidate, revision, false),
+                [candidate] => {
+                    let named = likeness(name, &candidate.name);
+                    return self.removal(candidate, revision, named);
+                }
                 several => {
                     let candidates = several.iter().map(|found| found.name.clone()).collect();
                     return Err(
@@ -161,7 +165,7 @@ impl Search<'_> {
         let exact = repos().find(|candidate| candidate.name == full);
         let loose = || repos().find(|candidate| candidate.name.eq_ignore_ascii_case(full));
         match exact.or_else(loose) {
-            Some(candidate) => self.removal(candidate, revision, candidate.name == full),
+            Some(candidate) => self.removal(candidate, revision, likeness(full, &candidate.name)),
             None => Err(self.nothing(full)),
         }
     }
@@ -173,23 +177,21 @@ impl Search<'_> {
             .iter()
             .filter(|model| is_it(model))
             .max_by_key(|model| model.origin.as_ref().map(|origin| origin.imported_unix_s));
-        let Some(model) = newest else { return Err(self.nothing(name)) };
-        self.removal(
-            &Candidate {
-                name: model.name.clone(),
-                place: Place::Store(model.path.clone()),
-                what: Kind::Imported,
-            },
-            None,
-            true,
-        )
+        newest.map_or_else(|| Err(self.nothing(name)), |model| self.stored(model))
+    }
+
+    /// Returns an import that is named in full.
+    fn stored(&self, model: &StoredModel) -> Result<Removal> {
+        let place = Place::Store(model.path.clone());
+        let candidate = Candidate { name: model.name.clone(), place, what: Kind::Imported };
+        self.removal(&candidate, None, Named::Full)
     }
 
     fn removal(
         &self,
         candidate: &Candidate,
         revision: Option<&str>,
-        exact: bool,
+        named: Named,
     ) -> Result<Removal> {
         let name = candidate.name.clone();
         let (what, bytes) = match (&candidate.place, revision) {
@@ -215,7 +217,7 @@ impl Search<'_> {
             What::Revision { .. } => Vec::new(),
             _ => crate::derived::dependents(&name, self.locations),
         };
-        Ok(Removal { name, what, exact, bytes, dependents, place: candidate.place.clone() })
+        Ok(Removal { name, what, named, bytes, dependents, place: candidate.place.clone() })
     }
 
     fn nothing(&self, name: &str) -> HubError {
@@ -250,3 +252,13 @@ fn revision_of(repo: &CachedRepo, revision: &str) -> Result<(What, u64)> {
 fn short_of(full: &str) -> &str {
     full.rsplit_once('/').map_or(full, |(_, short)| short)
 }
+/// Compares a written name with the full one, of which the default organization may be left out.
+fn likeness(written: &str, full: &str) -> Named {
+    if written == full {
+        return Named::Full;
+    }
+    let bare = full.strip_prefix(DEFAULT_ORG).and_then(|rest| rest.strip_prefix('/'));
+    let is_it = |name: &str| name.eq_ignore_ascii_case(written);
+    if is_it(full) || bare.is_some_and(is_it) { Named::OtherCase } else { Named::Part }
+}
+

@@ -29,13 +29,24 @@ pub struct Removal {
     pub name: String,
     /// The part of it to remove.
     pub what: What,
-    /// `true` if it was named in full, so that the user cannot mean another one.
-    pub exact: bool,
+    /// Likeness of the name that the user wrote.
+    pub named: Named,
     /// Estimate of the bytes that become free.
     pub bytes: u64,
     /// Names made by `cp` that stand for it and will stop working.
     pub dependents: Vec<String>,
     place: Place,
+}
+
+/// Likeness of a written name and that of the model to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The full name, so that the user cannot mean another model.
+    Full,
+    /// The full name in another case.
+    OtherCase,
+    /// A part of the name.
+    Part,
 }
 
 /// The part of a model that is removed.

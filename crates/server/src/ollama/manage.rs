@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use mlxk_hub::{HubError, Reference, RemoveError};
+use mlxk_hub::{HubError, Named, Reference, RemoveError, What};
 
 use super::dto::models::{CopyRequest, NamedRequest};
 use super::names;
@@ -53,7 +53,11 @@ pub(super) async fn delete(
         let config = &finding.config;
         let found = mlxk_hub::find_removal(&wanted, &config.pairs, &config.locations);
         match found {
-            Ok(removal) if removal.exact => Ok(removal),
+            Ok(removal) if removal.named == Named::Full => Ok(removal),
+            // Names made by `cp` have no case, as in Ollama.
+            Ok(removal) if removal.named == Named::OtherCase && removal.what == What::Derived => {
+                Ok(removal)
+            }
             // A part of a name is enough only for a user who is asked for confirmation.
             Ok(removal) => Err(missing(&name, &format!("a similar name is `{}`", removal.name))),
             Err(error @ HubError::Remove(RemoveError::NotFound { .. })) => {
@@ -66,7 +70,7 @@ pub(super) async fn delete(
     if !removal.dependents.is_empty() {
         return Err(in_use(&removal.name, &removal.dependents));
     }
-    let is_name_only = removal.what == mlxk_hub::What::Derived;
+    let is_name_only = removal.what == What::Derived;
     if !is_name_only && state.models.running().iter().any(|model| model.name == removal.name) {
         state.models.unload(&removal.name).await?;
     }

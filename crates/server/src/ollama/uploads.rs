@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use mlxk_hub::{Store, StoredModel, What};
+use mlxk_hub::{Named, Store, StoredModel, What};
 
 use super::blobs;
 use super::pull::failed;
@@ -43,7 +43,8 @@ pub(super) fn remove_unnamed(model: &str, state: &State) -> Result<(), ApiError>
     let reference = model.parse().map_err(failed)?;
     let removal = mlxk_hub::find_removal(&reference, &config.pairs, &config.locations);
     let removal = removal.map_err(failed)?;
-    if removal.what == What::Imported && removal.exact && removal.dependents.is_empty() {
+    let is_meant = removal.what == What::Imported && removal.named == Named::Full;
+    if is_meant && removal.dependents.is_empty() {
         removal.carry_out(false).map_err(failed)?;
     }
     Ok(())
