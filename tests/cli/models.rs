@@ -26,6 +26,31 @@ fn list_shows_full_names_and_filters() {
 }
 
 #[test]
+fn an_import_is_listed_with_its_name_in_ollama() {
+    let world = World::new();
+    let folder = world.home.path().join("data/mlxk/models/tiny-1b");
+    std::fs::create_dir_all(&folder).unwrap();
+    let model = checkpoint(Kind::Llama, Stored::Bits(4));
+    for entry in std::fs::read_dir(model.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let origin = serde_json::json!({"source": "ollama:tiny:1b", "file": "sha256-0", "file_bytes": 1,
+        "imported_unix_s": 1, "importer": "mlxk"});
+    std::fs::write(folder.join("mlxk-origin.json"), origin.to_string()).unwrap();
+    world.cached("other/Beta");
+    // The name can be typed as Ollama has it.
+    for (pattern, count) in [(&["list"][..], 2), (&["list", "tiny:1b"], 1), (&["list", "TINY"], 1)]
+    {
+        let (table, _) = streams(&world.mlxk(pattern).assert().success());
+        assert_eq!(table.lines().count(), 2 + count, "{table}");
+        assert!(table.contains("tiny-1b ") && table.contains("| ollama:tiny:1b |"), "{table}");
+    }
+    let (shown, _) = streams(&world.mlxk(&["show", "tiny:1b"]).assert().success());
+    assert!(shown.contains("Imported from: ollama:tiny:1b"), "{shown}");
+}
+
+#[test]
 fn list_supported_prints_the_table_of_the_documentation() {
     let world = World::new();
     let (table, _) = streams(&world.mlxk(&["list", "--supported"]).assert().success());

@@ -11,7 +11,7 @@ use clap::{Command, CommandFactory};
 use clap_complete::engine::ValueCompleter;
 use clap_complete::env::Shells;
 use clap_complete::{CompleteEnv, CompletionCandidate, PathCompleter, Shell};
-use mlxk_hub::{ALIASES, HfCache, Locations, Store, derived_names};
+use mlxk_hub::{ALIASES, HfCache, Locations, Origin, Store, derived_names};
 
 use crate::args::Cli;
 use crate::conversations::Folder;
@@ -108,7 +108,11 @@ pub(crate) fn names(locations: &Locations) -> Vec<String> {
     let workspaces = mlxk_hub::workspace::workspaces(locations).unwrap_or_default();
     names.extend(workspaces.into_iter().map(|workspace| workspace.name));
     let stored = Store::new(locations).models().unwrap_or_default();
-    names.extend(stored.into_iter().map(|model| model.name));
+    for model in stored {
+        let in_ollama = model.origin.as_ref().and_then(Origin::ollama);
+        names.extend(in_ollama.map(str::to_owned));
+        names.push(model.name);
+    }
     let repos = HfCache::new(&locations.hf_hub_cache).repos().unwrap_or_default();
     names.extend(repos.into_iter().map(|repo| repo.id.to_string()));
     // A shell prints candidates itself.

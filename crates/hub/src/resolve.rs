@@ -110,15 +110,30 @@ impl Search<'_> {
                 _ => self.bare_name(name, revision.as_deref(), matching),
             },
             Reference::Repo { id, revision } => self.repo(id, revision.as_deref()),
-            Reference::Short(name) => match (self.pairs.repo(name), Alias::of_ollama(name)) {
-                (Some(id), _) => self.repo(id, None),
-                (None, Some(alias)) => self.package(&alias.spec()),
-                (None, None) => Err(self.unknown_short(name).into()),
-            },
+            Reference::Short(name) => self.short(name),
             Reference::Folder(path) => self.folder(path),
             Reference::Gguf(path) => self.gguf(path),
             Reference::Pypi(spec) => self.package(spec),
             Reference::Ollama(name) => self.ollama(name),
+        }
+    }
+
+    /// Resolves `name:tag`. A model that was imported from Ollama under that name comes before one that
+    /// would have to be fetched.
+    fn short(&self, name: &str) -> Result<Resolution> {
+        let found = match (self.pairs.repo(name), Alias::of_ollama(name)) {
+            (Some(id), _) => self.repo(id, None),
+            (None, Some(alias)) => self.package(&alias.spec()),
+            (None, None) => Err(self.unknown_short(name).into()),
+        };
+        let imported = || Store::new(self.locations).of_ollama(name);
+        match found {
+            Ok(Resolution::Local(_))
+            | Err(HubError::Reference(ReferenceError::Ambiguous { .. })) => found,
+            other => match imported()? {
+                Some(model) => self.imported(&model, None),
+                None => other,
+            },
         }
     }
 

@@ -84,6 +84,16 @@ impl Store {
             .map(|(name, path)| StoredModel { origin: Origin::read(&path), name, path })
             .collect())
     }
+
+    /// Returns the model that was imported from Ollama under the name `name[:tag]`, in any case.
+    pub(crate) fn of_ollama(&self, name: &str) -> Result<Option<StoredModel>> {
+        let full = crate::ollama::full_name(name);
+        let is_it = |origin: &Origin| {
+            origin.ollama().is_some_and(|source| source.eq_ignore_ascii_case(&full))
+        };
+        let mut models = self.models()?.into_iter();
+        Ok(models.find(|model| model.origin.as_ref().is_some_and(is_it)))
+    }
 }
 
 impl Origin {
@@ -107,6 +117,11 @@ impl Origin {
         let Ok(Reference::Pypi(source)) = self.source.parse() else { return false };
         source.package() == spec.package()
             && (spec.version().is_none() || source.version() == spec.version())
+    }
+
+    /// Returns the name in Ollama's store, `name:tag`, if it came from there.
+    pub fn ollama(&self) -> Option<&str> {
+        self.source.strip_prefix("ollama:")
     }
 
     /// Returns `true` if it came from the file at `path`, and that file is unchanged.

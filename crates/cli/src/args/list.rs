@@ -15,7 +15,8 @@ Examples:
 
 const COLUMNS: &str = "\
 Columns:
-  Src         cache (Hugging Face), import, name (cp, create) or ws (own folder)
+  Src         cache (Hugging Face), import, the name in Ollama's store of an
+              imported model, name (cp, create) or ws (own folder)
   Clean       ✓ if a folder is as made here; `health --deep` also reads weights
   Integrity   healthy if all files are complete
   Runtime     yes if mlxk can run it";

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mlxk_hub::{Framework, Kind, ModelInfo, Resolved};
+use mlxk_hub::{Framework, Kind, Matching, ModelInfo, Resolved};
 use serde_json::{Value, json};
 
 use super::model_labels::type_label;
@@ -11,6 +11,7 @@ use super::table;
 use crate::args::{FrameworkName, ListArgs, ShowArgs};
 use crate::exit::ExitStatus;
 use crate::models::supported;
+use crate::settings::Settings;
 use crate::{Context, format, json};
 
 /// Maximum length of a reason in characters.
@@ -108,10 +109,22 @@ fn places(args: &ListArgs, context: &Context) -> anyhow::Result<Vec<Resolved>> {
     if is_path {
         return Ok(mlxk_hub::checkpoints_in(Path::new(pattern))?);
     }
+    let settings = &context.settings;
+    let meant = pattern.contains(':').then(|| named(pattern, settings)).flatten();
     let pattern = pattern.to_lowercase();
-    let mut places = mlxk_hub::places(&context.settings.locations)?;
-    places.retain(|place| place.name.to_lowercase().contains(&pattern));
+    let mut places = mlxk_hub::places(&settings.locations)?;
+    places.retain(|place| {
+        place.name.to_lowercase().contains(&pattern) || meant.as_ref() == Some(&place.name)
+    });
     Ok(places)
+}
+
+/// Returns the full name of the model that `name` means, if it is on this machine.
+fn named(name: &str, settings: &Settings) -> Option<String> {
+    let reference = name.parse().ok()?;
+    let found =
+        mlxk_hub::resolve(&reference, Matching::Exact, &settings.pairs, &settings.locations);
+    Some(found.ok()?.local().ok()?.name)
 }
 
 fn is_of(model: &ModelInfo, name: FrameworkName) -> bool {
@@ -147,7 +160,11 @@ fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {
         (Kind::Missing, _) => "name?",
         _ if model.base.is_some() => "name",
         (Kind::HfCache, _) => "cache",
-        (Kind::Imported, _) => "import",
+        // The name that the model has there can be typed, too.
+        (Kind::Imported, _) => match &model.origin {
+            Some(origin) if origin.ollama().is_some() => &origin.source,
+            _ => "import",
+        },
         (Kind::Folder | Kind::Workspace, Some(true)) => "ws",
         (Kind::Folder | Kind::Workspace, Some(false)) => "ws*",
         (Kind::Folder | Kind::Workspace, None) => "ws?",

@@ -48,11 +48,19 @@ pub fn find_removal(
             search.name(name, revision.as_deref(), pairs.repo(name))
         }
         Reference::Repo { id, revision } => search.repo(&id.to_string(), revision.as_deref()),
-        Reference::Short(name) => match (pairs.repo(name), Alias::of_ollama(name)) {
-            (Some(id), _) => search.repo(&id.to_string(), None),
-            (None, Some(alias)) => search.name(alias.name, None, None),
-            (None, None) => Err(search.nothing(name)),
-        },
+        Reference::Short(name) => {
+            let found = match (pairs.repo(name), Alias::of_ollama(name)) {
+                (Some(id), _) => search.repo(&id.to_string(), None),
+                (None, Some(alias)) => search.name(alias.name, None, None),
+                (None, None) => Err(search.nothing(name)),
+            };
+            match (found, Store::new(locations).of_ollama(name)?) {
+                (Err(HubError::Remove(RemoveError::NotFound { .. })), Some(model)) => {
+                    search.stored(&model)
+                }
+                (found, _) => found,
+            }
+        }
         Reference::Pypi(spec) => {
             let name = spec.to_string();
             search.imported(&name, |model| {
@@ -249,9 +257,6 @@ fn revision_of(repo: &CachedRepo, revision: &str) -> Result<(What, u64)> {
     Ok((What::Revision { hash, refs }, bytes))
 }
 
-fn short_of(full: &str) -> &str {
-    full.rsplit_once('/').map_or(full, |(_, short)| short)
-}
 /// Compares a written name with the full one, of which the default organization may be left out.
 fn likeness(written: &str, full: &str) -> Named {
     if written == full {
@@ -262,3 +267,6 @@ fn likeness(written: &str, full: &str) -> Named {
     if is_it(full) || bare.is_some_and(is_it) { Named::OtherCase } else { Named::Part }
 }
 
+fn short_of(full: &str) -> &str {
+    full.rsplit_once('/').map_or(full, |(_, short)| short)
+}

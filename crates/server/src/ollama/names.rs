@@ -1,6 +1,6 @@
 //! Names as Ollama's clients expect them: with a tag.
 
-use mlxk_hub::{Alias, Reference, Resolved};
+use mlxk_hub::{Alias, Origin, Reference, Resolved};
 
 use crate::error::{ApiError, Kind, cleaned};
 use crate::state::State;
@@ -14,11 +14,23 @@ pub(super) fn tagged(name: &str) -> String {
     if last.contains(':') { name.to_owned() } else { format!("{name}{LATEST}") }
 }
 
-/// Returns the names of a model that clients see: its own, and those in Ollama's library.
-pub(super) fn shown(name: &str, is_derived: bool, state: &State) -> Vec<String> {
+/// Returns the names of a model that clients see: its own, and those in Ollama's library. `origin` is that of an
+/// imported model.
+pub(super) fn shown(
+    name: &str,
+    is_derived: bool,
+    origin: Option<&Origin>,
+    state: &State,
+) -> Vec<String> {
     let mut names = vec![tagged(name)];
+    if is_derived {
+        return names;
+    }
+    if let Some(name) = origin.and_then(Origin::ollama) {
+        names.extend((name != names[0]).then(|| name.to_owned()));
+        return names;
+    }
     match name.parse() {
-        _ if is_derived => {}
         Ok(Reference::Repo { id, revision: None }) => {
             names.extend(state.config.pairs.names(&id).into_iter().map(str::to_owned));
         }

@@ -50,7 +50,7 @@ fn backend(name: &str) -> ListedModel {
 fn listed(info: &ModelInfo, state: &Shared) -> Vec<ListedModel> {
     let (details, digest) = (details::details(info), details::digest(info, state));
     let capabilities = state.capabilities.capabilities(info);
-    let names = names::shown(&info.name, info.base.is_some(), state);
+    let names = names::shown(&info.name, info.base.is_some(), info.origin.as_ref(), state);
     let model = |name: String| ListedModel {
         model: name.clone(),
         name,
@@ -78,17 +78,18 @@ pub(super) async fn running(State(state): State<Shared>) -> Result<Response, Api
     }
     let describe = move || {
         let models = models.into_iter().map(|(running, info)| {
-            let (details, digest) = info.map_or_else(
+            let (details, digest) = info.as_ref().map_or_else(
                 || (Details::default(), String::new()),
-                |info| (details::details(&info), details::digest(&info, &state)),
+                |info| (details::details(info), details::digest(info, &state)),
             );
+            let origin = info.as_ref().and_then(|info| info.origin.as_ref());
             let Running {
                 name, called, weights_bytes, kv_bytes, gpu_bytes, context, expires, ..
             } = running;
             let name = called.map_or_else(
                 || {
                     // The name in Ollama's library, if there is one, comes second.
-                    let mut names = names::shown(&name, false, &state).into_iter();
+                    let mut names = names::shown(&name, false, origin, &state).into_iter();
                     let own = names.next();
                     names.next().or(own).unwrap_or_default()
                 },
