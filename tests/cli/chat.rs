@@ -280,6 +280,13 @@ fn commands_are_completed_and_mistakes_are_explained() {
         session.say(line);
         assert!(session.text().contains(answer), "{line}:\n{}", session.text());
     }
+    session.say("/show parameters");
+    let text = session.text();
+    let shown = text.rsplit("/show parameters").next().unwrap();
+    assert!(shown.contains("top_k                3") && shown.contains("stop "), "{text}");
+    for other in ["device", "wordwrap", "history"] {
+        assert!(!shown.contains(other), "{other}:\n{text}");
+    }
 }
 
 #[test]

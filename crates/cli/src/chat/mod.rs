@@ -362,8 +362,11 @@ impl Chat<'_> {
             let shown = show::print(part, &self.model.name, self.context);
             return shown.unwrap_or_else(|error| self.note(failure::message(&error)));
         }
+        if name.as_deref() == Some("parameters") {
+            return self.note(self.in_effect().parameters());
+        }
         let wish = match name.as_deref() {
-            None | Some("parameters") => Ok(Wish::List),
+            None => Ok(Wish::List),
             Some(name) => settings::find(name).map(Wish::Show),
         };
         let reply = wish.and_then(|wish| self.fulfil(wish));

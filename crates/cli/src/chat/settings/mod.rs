@@ -312,6 +312,11 @@ impl InEffect<'_> {
         let args = &self.settings.options;
         values::list(self.engine, self.model, args, self.chosen, self.keeps_history)
     }
+
+    /// Lists the parameters alone.
+    pub(super) fn parameters(&self) -> String {
+        values::parameters(self.engine, &self.settings.options, self.chosen)
+    }
 }
 
 /// Takes the settings of a saved conversation into `args`. Those that `args` has already stay if `keeps_given`.

@@ -42,6 +42,9 @@ pub(super) const LISTS: [&str; 3] = ["stop", "logit_bias", "dry_sequence_breaker
 /// Settings that a conversation is saved with.
 pub(super) const SAVED: std::ops::Range<usize> = 0..22;
 
+/// Settings that decide how tokens are chosen, and how many: the parameters of Ollama's `/show parameters`.
+pub(super) const PARAMETERS: std::ops::Range<usize> = 0..20;
+
 /// Other names, of Ollama, llama.cpp, mlx-lm and OpenAI, in small letters without `_` and `-`.
 const OTHERS: [(&str, &str); 18] = [
     ("temp", "temperature"),

@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use mlxk_engine::{Engine, SamplingParameters};
 use serde_json::{Map, Value};
 
-use super::names::{NAMES, SAVED};
+use super::names::{NAMES, PARAMETERS, SAVED};
 use super::never_thinks;
 use crate::args::AnswerArgs;
 
@@ -167,11 +167,22 @@ pub(super) fn list(
     line("model", model.to_owned());
     line("device", engine.device().to_owned());
     line("context", format!("{} tokens", engine.context()));
-    for name in NAMES.iter().filter(|name| **name != "model") {
-        let is_rare = name.starts_with("dry_") || name.starts_with("xtc_") || *name == "logit_bias";
-        if !is_rare || given(chosen, name).is_some() {
-            line(name, describe(engine, model, args, chosen, keeps_history, name));
-        }
+    for name in NAMES.iter().filter(|name| **name != "model" && is_listed(chosen, name)) {
+        line(name, describe(engine, model, args, chosen, keeps_history, name));
     }
     text.trim_end().to_owned()
+}
+
+/// Lists the parameters in effect, and nothing about the model or the screen.
+pub(super) fn parameters(engine: &Engine, args: &AnswerArgs, chosen: &AnswerArgs) -> String {
+    let names = NAMES[PARAMETERS].iter().filter(|name| is_listed(chosen, name));
+    let lines = names
+        .map(|name| format!("  {name:<20} {}", describe(engine, "", args, chosen, false, name)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns `true` for a setting that lists show: a rare one only if the user chose it.
+fn is_listed(chosen: &AnswerArgs, name: &str) -> bool {
+    let is_rare = name.starts_with("dry_") || name.starts_with("xtc_") || name == "logit_bias";
+    !is_rare || given(chosen, name).is_some()
 }
