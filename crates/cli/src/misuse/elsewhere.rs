@@ -108,7 +108,31 @@ const COMMANDS: &[(&[&str], &str)] = &[
         &["update", "upgrade", "self-update"],
         "does not exist; mlxk is updated the way that you installed it",
     ),
-    (&["login"], "does not exist; set `HF_TOKEN`, or log in with the hub's own `hf auth login`"),
+    (
+        &["login", "signin", "auth"],
+        "does not exist; set `HF_TOKEN`, or log in with the hub's own `hf auth login`",
+    ),
+    (
+        &["logout", "signout"],
+        "does not exist; unset `HF_TOKEN`, or log out with the hub's own `hf auth logout`",
+    ),
+    (&["whoami"], "does not exist; the hub's own `hf auth whoami` says who is logged in"),
+    (
+        &["import"],
+        "does not exist; `mlxk pull ollama:NAME` and `mlxk pull ./FILE.gguf` import a model",
+    ),
+    (&["upload", "publish"], "does not exist; `mlxk push FOLDER REPO` uploads a model"),
+    (&["unload", "kill"], "does not exist; `mlxk stop MODEL` unloads a model"),
+    (&["load", "preload"], "does not exist; `mlxk server --model MODEL` loads a model"),
+    (&["benchmark", "speed"], "does not exist; `mlxk bench` measures models and engines"),
+    (&["check", "verify", "test"], "does not exist; `mlxk health` checks models for damage"),
+    (&["settings", "set", "env"], "does not exist; `mlxk config` shows and changes settings"),
+    (&["history"], "does not exist; `mlxk logs` lists your conversations"),
+    (&["embeddings", "embedding"], "does not exist; `mlxk embed` turns texts into vectors"),
+    (
+        &["web", "ui", "webui", "open"],
+        "does not exist; `mlxk server` has a page for browsers at its address",
+    ),
 ];
 
 /// Returns the sentence for an option, without the word itself. A long option counts in `chat` as in `run`.

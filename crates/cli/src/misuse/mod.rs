@@ -331,6 +331,9 @@ mod tests {
             (&["list", "--quiet"], "`--quiet` is not available"),
             (&["remove", "m"], "`remove` does not exist; `mlxk rm MODEL` removes"),
             (&["status"], "`status` does not exist; `mlxk ps`"),
+            (&["signin"], "`signin` does not exist; set `HF_TOKEN`"),
+            (&["signout"], "`signout` does not exist; unset `HF_TOKEN`"),
+            (&["import", "m"], "`import` does not exist; `mlxk pull ollama:NAME`"),
         ] {
             let sentence = said(words).unwrap_or_else(|| panic!("{words:?}"));
             assert!(sentence.starts_with(expected), "{sentence}");
