@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![expect(missing_docs, reason = "the names of most variants and fields say what they are")]
 
+pub mod bandwidth;
 pub mod compare;
 mod error;
 pub mod eval;

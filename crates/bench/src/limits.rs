@@ -108,22 +108,6 @@ pub(crate) fn threads(count: usize) -> String {
 }
 
 /// Returns a size far larger than the last-level cache that the machine can spare.
-/// Measures how many bytes the machine reads per second, in a quarter of a second. Returns `None` if there is too
-/// little memory for that.
-pub fn read_bandwidth() -> Option<f64> {
-    const QUICK_RUNS: usize = 3;
-    let machine = Machine::look();
-    let bytes = buffer_bytes(&machine, mlxk_memory::available_bytes()).min(LEAST_BUFFER);
-    if bytes < LEAST_BUFFER {
-        return None;
-    }
-    let mut probe = Probe::new(None, None).ok()?;
-    let mut buffer = mlxk_memory::HugePages::zeros(usize::try_from(bytes).ok()?).ok()?;
-    buffer.fill(1);
-    let rates = (0..QUICK_RUNS).map(|_| probe.read(&buffer).per_second());
-    rates.max_by(f64::total_cmp)
-}
-
 fn buffer_bytes(machine: &Machine, available: Option<u64>) -> u64 {
     let caches = machine.last_level_cache_bytes.unwrap_or(32 * MIB).saturating_mul(CACHES);
     let wanted = caches.clamp(LEAST_BUFFER, MOST_BUFFER);

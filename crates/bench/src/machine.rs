@@ -41,6 +41,15 @@ pub struct Machine {
 impl Machine {
     /// Describes the machine, and watches for half a second how busy it is.
     pub fn look() -> Self {
+        Self::describe(true)
+    }
+
+    /// Describes the machine at once, without its load.
+    pub(crate) fn glance() -> Self {
+        Self::describe(false)
+    }
+
+    fn describe(watches: bool) -> Self {
         let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut machine = Self {
             processor: String::new(),
@@ -58,14 +67,16 @@ impl Machine {
         let Ok(mut system) = System::new() else { return machine };
         system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         system.refresh_cpu_list(CpuRefreshKind::nothing().with_usage());
-        std::thread::sleep(WATCHED.max(MINIMUM_CPU_UPDATE_INTERVAL));
-        system.refresh_cpu_usage();
+        if watches {
+            std::thread::sleep(WATCHED.max(MINIMUM_CPU_UPDATE_INTERVAL));
+            system.refresh_cpu_usage();
+        }
         let cpus = system.cpus();
         if let Some(first) = cpus.first() {
             first.brand().trim().clone_into(&mut machine.processor);
             machine.logical_cores = cpus.len();
             let usage: f64 = cpus.iter().map(|cpu| f64::from(cpu.usage())).sum();
-            machine.busy_cores = Some(usage / 100.0);
+            machine.busy_cores = watches.then_some(usage / 100.0);
         }
         machine
     }

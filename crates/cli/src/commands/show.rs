@@ -221,7 +221,7 @@ fn summary(model: &ModelInfo, settings: &Settings, out: &mut Output) -> anyhow::
     if let Some(vectors) = vectors(model) {
         out.line(format_args!("Vectors: {vectors}"))?;
     }
-    if let Some(speed) = speed(model) {
+    if let Some(speed) = speed(model, settings) {
         out.line(format_args!("Speed: {speed}"))?;
     }
     if let Some(device) = device(model, settings) {
@@ -335,9 +335,9 @@ fn device(_: &ModelInfo, _: &Settings) -> Option<String> {
 }
 
 /// Describes how fast the model can answer on this machine: every token reads all weights once. `None` if it does not
-/// run, if it does not read all weights for each token, or if a processor's cache may hold a good part of them.
-fn speed(model: &ModelInfo) -> Option<String> {
-    const LEAST_BYTES: u64 = 256 << 20;
+/// run, if it does not read all weights for each token, or if it is so small that other limits count.
+fn speed(model: &ModelInfo, settings: &Settings) -> Option<String> {
+    const LEAST_BYTES: u64 = 32 << 20;
     let writes = matches!(model.role, Role::Chat | Role::Base);
     if !writes || !model.is_usable() || model.size_bytes < LEAST_BYTES {
         return None;
@@ -351,7 +351,8 @@ fn speed(model: &ModelInfo) -> Option<String> {
     if has_experts {
         return None;
     }
-    let bandwidth = mlxk_bench::limits::read_bandwidth()?;
+    let kept = settings.locations.data_dir.join("bandwidth.json");
+    let bandwidth = mlxk_bench::bandwidth::read_bandwidth(model.size_bytes, &kept)?;
     let rate = bandwidth / model.size_bytes as f64;
     let rate = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
     Some(format!(
