@@ -103,8 +103,8 @@ fn names() -> String {
     let mut page = String::from(
         "# Names in Ollama's library\n\n\
          *Written by `cargo xtask generate`; do not edit.*\n\n\
-         You can use these names wherever `mlxk` takes a model. Each stands for the MLX checkpoint \
-         in its row, which has the same weights. A name without a tag has the tag `latest`, so \
+         You can use these names wherever `mlxk` takes a model. Each stands for the checkpoint \
+         in its row, which has the same weights: one for MLX, or the original of a small model for embeddings. A name without a tag has the tag `latest`, so \
          `mlxk run llama3.2` runs `llama3.2:3b`. `mlxk search --ollama WORD` prints the same table \
          with sizes. Add your own names under `[pairs]` in the [configuration](config.md).\n\n\
          The checkpoints marked *not yet* can be downloaded, but `mlxk` does not run them so far. Those marked \

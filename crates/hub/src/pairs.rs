@@ -149,6 +149,7 @@ mod tests {
             ("llama3.2", "mlx-community/Llama-3.2-3B-Instruct-4bit"),
             ("gemma3", "mlx-community/gemma-3-4b-it-4bit"),
             ("gpt-oss", "mlx-community/gpt-oss-20b-MXFP4-Q8"),
+            ("nomic-embed-text", "nomic-ai/nomic-embed-text-v1.5"),
         ] {
             assert_eq!(table.repo(name).unwrap().to_string(), repo);
         }

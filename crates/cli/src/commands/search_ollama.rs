@@ -46,7 +46,7 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
         ));
         return Ok(ExitStatus::Success);
     }
-    let header = ["Ollama name", "MLX checkpoint", "Size", "Runs", "Here"];
+    let header = ["Ollama name", "Checkpoint", "Size", "Runs", "Here"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(starters(&words, context));
     for model in found {

@@ -120,7 +120,7 @@ mod tests {
         let mut repos = BTreeSet::new();
         for model in library() {
             assert!(repos.insert(model.repo.to_string()), "{}", model.repo);
-            assert!(model.billions > 0.0 && model.size_bytes > 100_000_000, "{model:?}");
+            assert!(model.billions > 0.0 && model.size_bytes > 80_000_000, "{model:?}");
             let name = model.names[0].split(':').next().unwrap();
             for full in &model.names {
                 let reference = full.parse().unwrap();
