@@ -7,12 +7,17 @@ use mlxk_testkit::{Kind, Stored, checkpoint, checkpoint_with};
 
 const TEXT: &str = "A text to be scored: let x = 1;\n";
 
+/// Returns the `data` of the envelope.
 fn json_of(world: &World, arguments: &[&str]) -> Value {
     let assert = world.mlxk(arguments).arg("--json").write_stdin(TEXT).assert().success();
     let (stdout, stderr) = streams(&assert);
     assert_eq!(stderr, "");
-    assert_eq!(stdout.lines().count(), 1);
-    serde_json::from_str(&stdout).unwrap()
+    let mut envelope: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&envelope["status"], &envelope["command"], &envelope["error"]),
+        (&json!("success"), &json!("perplexity"), &Value::Null)
+    );
+    envelope["data"].take()
 }
 
 #[test]
@@ -21,11 +26,12 @@ fn the_table_and_the_object_say_the_same() {
     let file = world.home.path().join("text.txt");
     std::fs::write(&file, TEXT).unwrap();
     let base = ["perplexity", path(model.path()), path(&file), "--window", "16", "--against-exact"];
-    let found = json_of(&world, &base);
+    let work = json_of(&world, &base);
+    assert_eq!((&work["window"], &work["stride"]), (&json!(16), &json!(8)));
+    let found = &work["models"][0];
     assert_eq!(found["text_tokens"], TEXT.len());
     assert_eq!(found["scored_tokens"], TEXT.len() - 1);
     assert_eq!(found["scored_bytes"], TEXT.len() - 1);
-    assert_eq!((&found["window"], &found["stride"]), (&json!(16), &json!(8)));
     let number = |value: &Value| value.as_f64().unwrap();
     assert!((number(&found["perplexity"]) - number(&found["nll"]).exp()).abs() < 1e-6);
     let against = &found["against"];
@@ -59,11 +65,12 @@ fn standard_input_saved_logits_and_another_checkpoint() {
     );
     let later = json_of(&world, &[&base[..], &["--against-logits", path(&saved)]].concat());
     for key in ["perplexity", "perplexity_ratio", "top1_agreement"] {
-        assert_eq!(live["against"][key], later["against"][key], "{key}");
+        assert_eq!(live["models"][0]["against"][key], later["models"][0]["against"][key], "{key}");
     }
-    let kl = |value: &Value| value["against"]["kl_mean"].as_f64().unwrap();
+    let kl = |value: &Value| value["models"][0]["against"]["kl_mean"].as_f64().unwrap();
     assert!((kl(&live) / kl(&later) - 1.0).abs() < 5e-4, "{live}\n{later}");
     let same = json_of(&world, &[&base[..], &["--exact", "--max-tokens", "9"]].concat());
+    let same = &same["models"][0];
     assert_eq!((&same["scored_tokens"], &same["against"]), (&json!(8), &Value::Null));
 }
 
@@ -92,6 +99,13 @@ fn several_models_in_one_table() {
     // A conversion, as its own run and with `--against`.
     let alone =
         json_of(&world, &["perplexity", models[2], "-", "--window", "16", "--against", models[0]]);
+    // One model has the same members as several.
+    let names = |value: &Value| {
+        value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names(&alone), names(&found));
+    let alone = &alone["models"][0];
+    assert_eq!(names(alone), names(model(2)));
     assert_eq!(model(2)["perplexity"], alone["perplexity"]);
     let (ratio, expected) =
         (&model(2)["against_first"]["ratio"], &alone["against"]["perplexity_ratio"]);

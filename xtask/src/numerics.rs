@@ -42,7 +42,7 @@ pub(crate) fn print_table(hub: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the command's JSON, or `None` if it failed. The command has printed the error.
+/// Returns the figures of the model in the command's JSON, or `None` if it failed. The command has printed the error.
 fn compare(mlxk: &Path, hub: &str, name: &str) -> Result<Option<Value>> {
     let output = Command::new(mlxk)
         .args(["perplexity", name, TEXT, "--against-exact", "--no-pull", "--json"])
@@ -55,7 +55,8 @@ fn compare(mlxk: &Path, hub: &str, name: &str) -> Result<Option<Value>> {
     if !output.status.success() {
         return Ok(None);
     }
-    Ok(Some(serde_json::from_slice(&output.stdout)?))
+    let mut envelope: Value = serde_json::from_slice(&output.stdout)?;
+    Ok(Some(envelope["data"]["models"][0].take()))
 }
 
 fn header() -> &'static str {

@@ -231,8 +231,8 @@ impl Command {
             Self::Ps(args) => (args.json, "ps"),
             Self::Logs(args) => (args.json, "logs"),
             Self::Run(args) => (args.has_envelope(), "run"),
-            // On success, these print a report of their own.
             Self::Perplexity(args) => (args.json, "perplexity"),
+            // On success, it prints a report of its own.
             Self::Bench(args) => (args.prints_json(), "bench"),
             Self::Chat(_)
             | Self::Launch(_)

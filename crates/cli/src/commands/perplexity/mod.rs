@@ -1,5 +1,6 @@
 //! `mlxk perplexity MODEL… FILE`: measures how well models predict a text, and how they differ.
 
+mod object;
 mod report;
 mod several;
 mod table;
@@ -7,6 +8,7 @@ mod table;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use mlxk_bench::model::ModelFacts;
 use mlxk_engine::perplexity::{
     self, Evaluate, Evaluation, LogitsReader, LogitsWriter, PerplexityError, Reference, Scored,
     Windows,
@@ -82,11 +84,10 @@ fn one(
         saved: args.against_logits.as_deref(),
         device: engine.device(),
     };
-    let mut out = output::stdout();
     if args.json {
-        report.write_json(&mut out)?;
+        report.write_json(&ModelFacts::of(&resolved.path)?)?;
     } else {
-        report.write_table(&mut out)?;
+        report.write_table(&mut output::stdout())?;
     }
     Ok(ExitStatus::Success)
 }

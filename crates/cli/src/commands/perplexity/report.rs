@@ -3,9 +3,11 @@
 use std::io;
 use std::path::Path;
 
+use mlxk_bench::model::ModelFacts;
 use mlxk_engine::perplexity::{Comparison, Estimate, Evaluation, Windows};
 use serde_json::{Value, json};
 
+use super::object::{self, Compared, Work};
 use crate::format::count;
 use crate::output::Output;
 
@@ -27,32 +29,19 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Writes one object in one line. Numbers that are not finite become `null`.
-    pub(super) fn write_json(&self, out: &mut Output) -> io::Result<()> {
-        let Evaluation { tokens, bytes, windows, nll, comparison, .. } = self.evaluation;
-        let perplexity = nll.perplexity();
-        let against = comparison.as_ref().map(|comparison| self.against_json(comparison));
-        let object = json!({
-            "model": self.model,
-            "exact": self.exact,
-            "file": self.file.to_string_lossy(),
-            "text_tokens": self.tokens,
-            "text_bytes": self.text_bytes,
-            "window": self.windows.window(),
-            "stride": self.windows.stride(),
-            "min_context": self.windows.min_context(),
-            "windows": windows,
-            "scored_tokens": tokens,
-            "scored_bytes": bytes,
-            "perplexity": perplexity.mean,
-            "perplexity_standard_error": perplexity.standard_error,
-            "nll": nll.mean,
-            "nll_standard_error": nll.standard_error,
-            "bits_per_byte": self.evaluation.bits_per_byte(),
-            "against": against,
-            "device": self.device,
-        });
-        out.json_line(&object)
+    /// Prints the envelope.
+    pub(super) fn write_json(&self, facts: &ModelFacts) -> anyhow::Result<()> {
+        let against = self.evaluation.comparison.as_ref().map(|it| self.against_json(it));
+        let compared = Compared { against, ..Compared::default() };
+        let model = object::model(self.model, facts, self.tokens, self.evaluation, &compared);
+        let work = Work {
+            file: self.file,
+            text_bytes: self.text_bytes,
+            windows: self.windows,
+            exact: self.exact,
+            device: self.device,
+        };
+        work.print(&[model], None)
     }
 
     fn against_json(&self, comparison: &Comparison) -> Value {

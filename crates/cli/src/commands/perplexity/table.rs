@@ -3,6 +3,7 @@
 use mlxk_engine::perplexity::{Estimate, Loss, Verdict, Windows};
 use serde_json::{Value, json};
 
+use super::object::{self, Compared, Work};
 use super::several::{Change, Measured};
 use crate::args::PerplexityArgs;
 use crate::commands::table;
@@ -18,23 +19,17 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Writes one object in one line. Numbers that are not finite become `null`.
+    /// Prints the envelope.
     pub(super) fn write_json(&self) -> anyhow::Result<()> {
         let models: Vec<Value> = self.models.iter().map(model_json).collect();
-        let best = self.smallest_good().map(|model| model.name.as_str());
-        let object = json!({
-            "file": self.args.file.to_string_lossy(),
-            "text_bytes": self.text.len(),
-            "window": self.windows.window(),
-            "stride": self.windows.stride(),
-            "min_context": self.windows.min_context(),
-            "exact": self.args.compute.exact,
-            "models": models,
-            "smallest_with_small_loss": best,
-            "device": self.models.first().map(|model| &model.device),
-        });
-        output::stdout().json_line(&object)?;
-        Ok(())
+        let work = Work {
+            file: &self.args.file,
+            text_bytes: self.text.len(),
+            windows: self.windows,
+            exact: self.args.compute.exact,
+            device: self.models.first().map_or("", |model| &model.device),
+        };
+        work.print(&models, self.smallest_good().map(|model| model.name.as_str()))
     }
 
     /// Writes a row for each model, and the answer in a sentence.
@@ -159,7 +154,6 @@ fn loss_in_words(loss: Loss) -> &'static str {
 
 fn model_json(model: &Measured) -> Value {
     let Measured { name, facts, tokens, evaluation, change, .. } = model;
-    let perplexity = evaluation.nll.perplexity();
     let against_first = change.as_ref().map(|change| match change {
         Change::Tokens { paired, verdict } => json!({
             "by": "token",
@@ -176,20 +170,7 @@ fn model_json(model: &Measured) -> Value {
             "top1_agreement": null,
         }),
     });
-    json!({
-        "model": name,
-        "bits_per_weight": facts.bits_per_weight,
-        "size_bytes": facts.file_bytes,
-        "text_tokens": tokens.len(),
-        "windows": evaluation.windows,
-        "scored_tokens": evaluation.tokens,
-        "scored_bytes": evaluation.bytes,
-        "perplexity": perplexity.mean,
-        "perplexity_standard_error": perplexity.standard_error,
-        "nll": evaluation.nll.mean,
-        "nll_standard_error": evaluation.nll.standard_error,
-        "bits_per_byte": evaluation.bits_per_byte(),
-        "against_first": against_first,
-        "verdict": in_words(change.as_ref()),
-    })
+    let verdict = Some(in_words(change.as_ref()));
+    let compared = Compared { against_first, verdict, ..Compared::default() };
+    object::model(name, facts, tokens.len(), evaluation, &compared)
 }
