@@ -315,3 +315,13 @@ fn broken_lines_have_a_mark_and_a_fix() {
     insta::assert_snapshot!("doctor", format!("{}{stderr}", stdout.replace(home, "[HOME]")));
     doctor(&world, &["nosuch"]).assert().code(2);
 }
+
+/// Mesa's layer for displays would print a line of its own for each look at the GPUs.
+#[test]
+fn without_a_session_only_the_checks_are_printed() {
+    let world = World::new();
+    let mut command = world.mlxk(&["doctor", "gpu"]);
+    command.env_remove("XDG_RUNTIME_DIR").env_remove("WAYLAND_DISPLAY");
+    let (text, stderr) = streams(&command.assert().success());
+    assert!(text.contains("gpu") && !stderr.contains("XDG_RUNTIME_DIR"), "{stderr}");
+}

@@ -111,6 +111,9 @@ variables! {
     LANG: Output, "LANG", "Used instead if `LC_CTYPE` is not set either";
     VISUAL: Output, "VISUAL", "Editor for `/edit` in a chat";
     EDITOR: Output, "EDITOR", "Used instead if `VISUAL` is not set; the default is `vi`, on Windows `notepad`";
+    XDG_RUNTIME_DIR: Output, "XDG_RUNTIME_DIR", "Folder of your session; if it is not set on Linux, Mesa's layer for the choice of a GPU is turned off";
+    WAYLAND_DISPLAY: Output, "WAYLAND_DISPLAY", "Display of your session; if it is set, that layer stays on";
+    NODEVICE_SELECT: Output, "NODEVICE_SELECT", "The variable that turns the layer off; mlxk sets it for itself";
     COMPLETE: Output, "COMPLETE", "Shell to complete words for; set by the completion scripts";
     PATH: Doctor, "PATH", "Search path, to find `mlxk`, Ollama and Python, and the programs that `launch` starts";
     SHELL: Doctor, "SHELL", "Your shell, for its completions";

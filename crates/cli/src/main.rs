@@ -21,6 +21,7 @@ mod exit;
 mod failure;
 mod format;
 mod generate_docs;
+mod headless;
 mod help;
 mod input;
 mod interrupt;
@@ -89,6 +90,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
+    if let Some(command) = &cli.command {
+        headless::start_without_display(command);
+    }
     let (settings, misconfigured) = Settings::resolve();
     let printer = Printer::new(settings.plain);
     let prints_json = cli.command.as_ref().map_or(cli.json, |command| command.json().is_some());
