@@ -41,6 +41,8 @@ pub enum BenchError {
     Unsupported(#[from] mlxk_models::ModelError),
     #[error(transparent)]
     Ops(#[from] mlxk_ops::OpsError),
+    #[error("The work is not equal: {reason}")]
+    Unequal { reason: String },
     #[error("The measurement was stopped")]
     Cancelled,
 }

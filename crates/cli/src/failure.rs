@@ -6,6 +6,8 @@
 use std::io;
 use std::path::Path;
 
+use mlxk_bench::BenchError;
+use mlxk_bench::compare::MEASURE_ANYWAY;
 use mlxk_engine::EngineError;
 use mlxk_hub::HubError;
 use mlxk_models::ModelError;
@@ -261,6 +263,9 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
         ));
     }
     if error.is::<NoServer>() {
+    if matches!(error.downcast_ref(), Some(BenchError::Unequal { .. })) {
+        return Some(MEASURE_ANYWAY.to_owned());
+    }
         return Some("Start one with `mlxk server`".to_owned());
     }
     if let Some(ServerError::Listen { port, source, .. }) = error.downcast_ref()

@@ -33,7 +33,7 @@ pub use equal::{equal_file, unlike_weights};
 pub use failure::Failure;
 pub use legacy::LegacyResult;
 pub use measure::{Figures, Measure, Series, Unit};
-pub use run::{Plan, run};
+pub use run::{MEASURE_ANYWAY, Plan, run};
 pub use server::free_port;
 pub use workload::{Prompt, Workload};
 

@@ -20,6 +20,9 @@ use crate::machine::BUSY_SHARE;
 use crate::statistics::{CONFIDENCE, Ratio, Summary};
 use crate::{BenchError, Machine, Observe};
 
+/// Suggestion to a user whose engines cannot be compared.
+pub const MEASURE_ANYWAY: &str = "Measure both without a winner with `--unequal`";
+
 /// Input of [`run`].
 pub struct Plan<'a> {
     pub options: &'a CompareOptions,
@@ -45,6 +48,8 @@ struct Taking {
     /// Workloads that the engine cannot do, by number.
     failed: BTreeMap<usize, Failure>,
     failure: Option<Failure>,
+    /// Lengths of the prompts in the first turn, by the number of the workload.
+    prompts: BTreeMap<usize, usize>,
 }
 
 /// Lets the engines take turns, and compares the first with each of the others.
@@ -79,9 +84,17 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
             }
             side.failed.clone_from(&taken.failed);
             side.failure = failure.or_else(|| side.nothing_left(options));
+            if round == 0 {
+                let lengths =
+                    taken.asked.iter().map(|(&index, asked)| (index, asked.prompt_tokens));
+                side.prompts = lengths.filter_map(|(index, it)| Some((index, it?))).collect();
+            }
             if round >= options.warmup {
                 side.take(taken);
             }
+        }
+        if round == 0 && !options.unequal {
+            refuse_unlike_prompts(&mut sides, options)?;
         }
     }
     let sides: Vec<Side> = sides.into_iter().map(|side| side.finish(options)).collect();
@@ -134,8 +147,8 @@ impl Taking {
             }
             Entry::Failed { failure, .. } => (Some(failure.clone()), BTreeMap::new()),
         };
-        let mut taking =
-            Self { entry, figures: Figures::default(), asked: Vec::new(), failed, failure };
+        let (figures, asked, prompts) = (Figures::default(), Vec::new(), BTreeMap::new());
+        let mut taking = Self { entry, figures, asked, failed, failure, prompts };
         taking.failure = taking.failure.take().or_else(|| taking.nothing_left(options));
         taking
     }
@@ -184,6 +197,30 @@ impl Taking {
             failed_workloads,
             equal_file,
         }
+    }
+}
+
+/// Ends the measurement of engines whose prompts were not as long as ours in the first turn, because nothing could be
+/// compared in the end. Returns an error if no other engine is left.
+fn refuse_unlike_prompts(sides: &mut [Taking], options: &CompareOptions) -> Result<(), BenchError> {
+    let Some((ours, others)) = sides.split_first_mut() else { return Ok(()) };
+    let mut first = None;
+    for theirs in others.iter_mut().filter(|side| side.failure.is_none()) {
+        let reason = options.workloads.iter().enumerate().find_map(|(index, workload)| {
+            let (our, their) = (*ours.prompts.get(&index)?, *theirs.prompts.get(&index)?);
+            let (our, their) = ((our, ours.entry.title()), (their, theirs.entry.title()));
+            unlike_prompts(&workload.name, our, their)
+        });
+        let Some(reason) = reason else { continue };
+        let problem = format!("The work is not equal: {reason}");
+        theirs.failure = Some(Failure::new(problem, Some(MEASURE_ANYWAY.to_owned())));
+        first = first.or(Some(reason));
+    }
+    match first {
+        Some(reason) if others.iter().all(|side| side.failure.is_some()) => {
+            Err(BenchError::Unequal { reason })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -195,7 +195,11 @@ fn failure(error: &anyhow::Error) -> Failure {
 
 /// Returns success if the report is complete and `--fail-below` is met.
 fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> ExitStatus {
-    let mut status = if report.is_whole() { ExitStatus::Success } else { ExitStatus::Failure };
+    let mut status = ExitStatus::Success;
+    if let Some(problem) = incomplete(report) {
+        context.printer.sentence(&format!("error: {problem}"));
+        status = ExitStatus::Failure;
+    }
     let Some(share) = args.fail_below else { return status };
     let others = || report.sides.iter().skip(1);
     for other in others().filter(|other| report.is_unequal(&other.title)) {
@@ -222,6 +226,27 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
         status = ExitStatus::Failure;
     }
     status
+/// Returns the reason that the report is not complete. `None` if it is.
+fn incomplete(report: &CompareReport) -> Option<String> {
+    if report.is_whole() {
+        return None;
+    }
+    let failed = report.sides.iter().filter_map(|side| {
+        Some(format!(
+            "{} was not measured completely: {}",
+            side.title,
+            side.failure.as_ref()?.error
+        ))
+    });
+    let in_part = report.sides.iter().flat_map(|side| {
+        side.failed_workloads.iter().map(|it| {
+            format!("{} has no figures for `{}`: {}", side.title, it.workload, it.failure.error)
+        })
+    });
+    let unequal = report.unequal.iter().map(|it| format!("The work is not equal: {}", it.reason));
+    failed.chain(in_part).chain(unequal).next()
+}
+
 }
 
 /// Formats the report for a terminal.
