@@ -90,6 +90,14 @@ impl Printer {
         }
     }
 
+    /// Returns the steps of a measurement that takes a while.
+    pub(crate) fn steps(&self, unit: Unit) -> Steps<'_> {
+        let progress = self.progress();
+        progress.begin("Measuring");
+        let told = Cell::new(Instant::now());
+        Steps { progress, printer: self, unit, begun: RefCell::new(None), told }
+    }
+
     /// Returns a progress bar, which appears after a second.
     pub(crate) fn progress(&self) -> Progress {
         Progress { terminal: self.on_terminal(), state: RefCell::new(None) }
@@ -111,6 +119,36 @@ fn understands_escapes() -> bool {
 pub(crate) struct Progress {
     terminal: bool,
     state: RefCell<Option<Stage>>,
+}
+
+/// The steps of a long measurement: a bar on a terminal, otherwise lines, so that a log shows how far it is.
+pub(crate) struct Steps<'a> {
+    progress: Progress,
+    printer: &'a Printer,
+    unit: Unit,
+    /// The step that was begun last, and the time of the last line.
+    begun: RefCell<Option<String>>,
+    told: Cell<Instant>,
+}
+
+impl Steps<'_> {
+    /// Begins a step. The one before is finished, and gets its line unless there was one just now.
+    pub(crate) fn begin(&self, what: &str, done: usize, total: usize) {
+        self.progress.label(what);
+        self.progress.update(done as u64, total as u64, self.unit);
+        let finished = self.begun.borrow_mut().replace(what.to_owned());
+        if let Some(finished) = finished {
+            self.tell(&finished, done, total);
+        }
+    }
+
+    fn tell(&self, finished: &str, done: usize, total: usize) {
+        if self.printer.on_terminal() || self.told.get().elapsed() < PATIENCE {
+            return;
+        }
+        self.told.set(Instant::now());
+        self.printer.note(format_args!("[{done}/{total}] {finished}"));
+    }
 }
 
 struct Stage {

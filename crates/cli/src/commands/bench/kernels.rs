@@ -22,18 +22,16 @@ pub(crate) fn run(args: &KernelsArgs, context: &Context) -> anyhow::Result<ExitS
         rows: args.rows.iter().map(|&rows| rows as usize).collect(),
         runs: args.runs as usize,
     };
-    let progress = context.printer.progress();
-    progress.begin("Measuring");
+    let steps = context.printer.steps(Unit::Series);
     let mut observe = |what: &str, done: usize, total: usize| {
-        progress.label(what);
-        progress.update(done as u64, total as u64, Unit::Series);
+        steps.begin(what, done, total);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let report = match kernels::run(&options, super::VERSION, &mut observe) {
         Err(BenchError::Cancelled) => return Err(Interrupted.into()),
         result => result?,
     };
-    progress.finish();
+    drop(steps);
     super::print(&report, &report::kernels(&report), &args.output)
 }
 

@@ -55,11 +55,9 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
         program: std::env::current_exe()?,
         arguments: vec!["bench".to_owned(), "worker".to_owned()],
     };
-    let progress = context.printer.progress();
-    progress.begin("Measuring");
+    let steps = context.printer.steps(Unit::Figures);
     let mut observe = |what: &str, done: usize, total: usize| {
-        progress.label(what);
-        progress.update(done as u64, total as u64, Unit::Figures);
+        steps.begin(what, done, total);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let report = match model::run(&options, &subjects, &worker, super::VERSION, &mut observe) {
@@ -70,7 +68,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
         }
         result => result?,
     };
-    progress.finish();
+    drop(steps);
     super::print(&report, &report::model(&report), &args.output)
 }
 

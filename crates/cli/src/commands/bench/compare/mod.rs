@@ -173,11 +173,9 @@ fn refuse_unequal(entries: &[Entry]) -> anyhow::Result<()> {
 }
 
 fn measure(plan: Plan<'_>, context: &Context) -> anyhow::Result<CompareReport> {
-    let progress = context.printer.progress();
-    progress.begin("Measuring");
+    let steps = context.printer.steps(Unit::Turns);
     let mut observe = |what: &str, done: usize, total: usize| {
-        progress.label(what);
-        progress.update(done as u64, total as u64, Unit::Turns);
+        steps.begin(what, done, total);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     match compare::run(plan, &mut observe) {
@@ -226,6 +224,8 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
         status = ExitStatus::Failure;
     }
     status
+}
+
 /// Returns the reason that the report is not complete. `None` if it is.
 fn incomplete(report: &CompareReport) -> Option<String> {
     if report.is_whole() {
@@ -245,8 +245,6 @@ fn incomplete(report: &CompareReport) -> Option<String> {
     });
     let unequal = report.unequal.iter().map(|it| format!("The work is not equal: {}", it.reason));
     failed.chain(in_part).chain(unequal).next()
-}
-
 }
 
 /// Formats the report for a terminal.
