@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::compare::{Change, Disturbance, change_of, changes, is_comparable, series_of};
+use crate::compare::{Change, Disturbance, Measure, change_of, changes, is_comparable, series_of};
 use crate::statistics::Summary;
 
 /// Version of the JSON form of [`History`].
@@ -73,6 +73,8 @@ pub struct Point {
     pub median: f64,
     pub lower_quartile: f64,
     pub upper_quartile: f64,
+    /// `true` for a ratio that its report calls inconclusive, because the measurement was disturbed.
+    pub inconclusive: bool,
 }
 
 /// Sorts reports into tracks, and follows their figures. Reports without a time are in the order of their names.
@@ -106,6 +108,7 @@ fn track(reports: &[Named]) -> Track {
     for (index, Named { report, .. }) in reports.iter().enumerate() {
         let figures = series_of(report).into_iter().map(|(name, samples)| (name, samples, false));
         let ratios = ratios(report).into_iter().map(|(name, samples)| (name, samples, true));
+        let disturbed = Disturbance::of(report).disturbed;
         for (name, samples, is_ratio) in figures.chain(ratios) {
             let Some(summary) = Summary::of(samples) else { continue };
             let point = Point {
@@ -113,6 +116,7 @@ fn track(reports: &[Named]) -> Track {
                 median: summary.median,
                 lower_quartile: summary.lower_quartile,
                 upper_quartile: summary.upper_quartile,
+                inconclusive: is_ratio && disturbed && depends_on_pace(&name),
             };
             match courses.iter_mut().find(|course| course.series == name) {
                 Some(course) => course.points.push(point),
@@ -172,9 +176,20 @@ fn add_changes(courses: &mut [Course], base: &Value, now: &Value) {
     }
 }
 
-/// Returns the ratios to other engines, each with the ratios of its turns.
+/// Returns `true` if other programs and the clock speed change the figure of a series.
+fn depends_on_pace(series: &str) -> bool {
+    let measure = series.rsplit(" / ").next().unwrap_or(series);
+    let measure: Option<Measure> = serde_json::from_value(measure.into()).ok();
+    measure.is_none_or(Measure::depends_on_pace)
+}
+
+/// Returns the ratios to other engines, each with the ratios of its turns. As in the report, there are none to an engine
+/// whose work was not equal.
 fn ratios(report: &Value) -> Vec<(String, Vec<f64>)> {
-    let all = report["comparisons"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let list = |name: &str| report[name].as_array().map(Vec::as_slice).unwrap_or_default();
+    let all = list("comparisons")
+        .iter()
+        .filter(|it| !list("unequal").iter().any(|unequal| unequal["against"] == it["against"]));
     let one = |it: &Value| {
         let (against, measure) = (it["against"].as_str()?, it["measure"].as_str()?);
         let workload = it["workload"].as_str().map(|name| format!("{name} / "));
@@ -182,7 +197,7 @@ fn ratios(report: &Value) -> Vec<(String, Vec<f64>)> {
         let samples: Vec<f64> = samples.iter().filter_map(Value::as_f64).collect();
         Some((format!("{against} / {}{measure}", workload.unwrap_or_default()), samples))
     };
-    all.iter().filter_map(one).collect()
+    all.filter_map(one).collect()
 }
 
 #[cfg(test)]
@@ -225,5 +240,26 @@ mod tests {
             assert!((change.ratio - 0.8).abs() < 1e-9 && change.is_below(0.95), "{change:?}");
         }
         assert!(other.courses.iter().all(|course| course.change.is_none()));
+    }
+
+    #[test]
+    fn ratios_are_shown_as_their_reports_do() {
+        let ratio_of = |change: &dyn Fn(&mut Value)| {
+            let mut changed = report(1.0, "x", 80.0);
+            change(&mut changed);
+            let history = history(vec![Named { name: "a".into(), report: changed }]);
+            let course = history.tracks[0].courses.iter().find(|it| it.is_ratio);
+            course.map(|course| course.points[0].inconclusive)
+        };
+        assert_eq!(ratio_of(&|_| {}), Some(false));
+        let busy = |report: &mut Value| report["machine"]["busy_cores"] = 2.0.into();
+        assert_eq!(ratio_of(&busy), Some(true));
+        let memory = |report: &mut Value| {
+            busy(report);
+            report["comparisons"][0]["measure"] = "memory_peak_bytes".into();
+        };
+        assert_eq!(ratio_of(&memory), Some(false));
+        let unequal = |report: &mut Value| report["unequal"] = json!([{"against": "Ollama"}]);
+        assert_eq!(ratio_of(&unequal), None);
     }
 }

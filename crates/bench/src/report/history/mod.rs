@@ -6,7 +6,7 @@ pub use page::page;
 
 use super::changes::{series, shown};
 use super::{Align, Document, Part, Table, three, word};
-use crate::history::{Course, History, Measured, Track};
+use crate::history::{Course, History, Measured, Point, Track};
 
 /// Heights of a column in a row of text.
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -47,7 +47,7 @@ fn table(track: &Track) -> Table {
     for course in &track.courses {
         let (change, verdict) = verdict(course);
         let ends = [course.points.first(), course.points.last()];
-        let [first, last] = ends.map(|point| point.map(|it| figure(course, it.median)));
+        let [first, last] = ends.map(|point| point.map(|it| judged(course, it)));
         table.row(vec![
             name(course),
             columns(course),
@@ -81,6 +81,12 @@ fn figure(course: &Course, value: f64) -> String {
     if course.is_ratio { format!("{}×", three(value)) } else { shown(&course.series, value) }
 }
 
+/// Formats the figure of a report. A ratio that the report calls inconclusive is called that here, too.
+fn judged(course: &Course, point: &Point) -> String {
+    let mark = if point.inconclusive { " (inconclusive)" } else { "" };
+    format!("{}{mark}", figure(course, point.median))
+}
+
 fn reports(track: &Track) -> String {
     let name = |report: &Measured| match &report.version {
         Some(version) => format!("{} ({version})", report.name),
@@ -112,7 +118,6 @@ fn columns(course: &Course) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Point;
 
     fn course(medians: &[f64]) -> Course {
         let point = |(report, &median): (usize, &f64)| Point {
@@ -120,6 +125,7 @@ mod tests {
             median,
             lower_quartile: median,
             upper_quartile: median,
+            inconclusive: median < 0.8,
         };
         Course {
             series: "Ollama / chat / decode_tokens_per_second".into(),
@@ -137,6 +143,8 @@ mod tests {
         assert_eq!(columns(&course(&[0.0])), "█");
         let course = course(&[1.25]);
         assert_eq!(name(&course), "chat: decode, as a ratio to Ollama");
-        assert_eq!(figure(&course, 1.25), "1.25×");
+        assert_eq!(judged(&course, &course.points[0]), "1.25×");
+        let course = self::course(&[0.75]);
+        assert_eq!(judged(&course, &course.points[0]), "0.75× (inconclusive)");
     }
 }

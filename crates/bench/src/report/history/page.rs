@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::compare::{STYLE, escape};
-use super::{figure, name, reports, verdict};
+use super::{judged, name, reports, verdict};
 use crate::history::{Course, History, Point, Track};
 
 /// Layout of the plots. Lines keep their width, however wide the plot is.
@@ -60,13 +60,13 @@ fn plot(html: &mut String, track: &Track, course: &Course) {
         "better" | "worse" => format!("<span class=\"state {word}\">{change}× {word}</span>"),
         _ => format!("<span class=\"state same\">{change}× {word}</span>"),
     };
-    let last = course.points.last().map_or(0.0, |point| point.median);
+    let last = course.points.last().map(|point| judged(course, point)).unwrap_or_default();
     let _ = writeln!(
         html,
         "<figure><figcaption>{state}{}: {} <span class=\"soft\">{merit}</span></figcaption>{}\
          <div class=\"ends\"><span>{}</span><span>{}</span></div></figure>",
         escape(&capital(&name(course))),
-        escape(&figure(course, last)),
+        escape(&last),
         shapes(track, course),
         escape(course.points.first().map_or("", |point| &track.reports[point.report].name)),
         escape(course.points.last().map_or("", |point| &track.reports[point.report].name)),
@@ -112,7 +112,7 @@ fn shapes(track: &Track, course: &Course) -> String {
             100.0 * x(point) / WIDTH,
             y(point.median),
             escape(&report.name),
-            escape(&figure(course, point.median))
+            escape(&judged(course, point))
         );
     }
     svg.push_str("</svg>");
