@@ -145,10 +145,10 @@ fn per_backend(page: &mut String, backends: &Backends) {
             head(page, &format!("mlxk_backend_{name}"), kind, about);
         }
         for (model, host) in hosts() {
-            let (model, label) = (label(model), label(&host.label));
+            let (model, address) = (label(model), label(&host.address));
             let _ = writeln!(
                 page,
-                "mlxk_backend_{name}{{model=\"{model}\",backend=\"{label}\"}} {}",
+                "mlxk_backend_{name}{{model=\"{model}\",host=\"{address}\"}} {}",
                 value(host)
             );
         }

@@ -184,7 +184,12 @@ pub(super) fn first<T>(
             Err(error) => error,
         };
         host.failed(is_of_host(&error));
-        tracing::warn!(model = name, host = host.label, error = error.to_string(), "a host failed");
+        tracing::warn!(
+            model = name,
+            host = host.address,
+            error = error.to_string(),
+            "a host failed"
+        );
         if has_begun || !is_of_host(&error) {
             return Err(api_error(&error, name));
         }

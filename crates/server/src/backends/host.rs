@@ -12,9 +12,7 @@ use super::queue::{Queue, Try};
 
 /// A host that answers for a model.
 pub(crate) struct Host {
-    /// Dialect and address, as metrics and logs name it.
-    pub(crate) label: String,
-    /// The address as the operator wrote it, without settings.
+    /// The address as the operator wrote it, without settings. Lists, metrics and logs name the host by it.
     pub(crate) address: String,
     pub(crate) dialect: Dialect,
     pub(crate) provider: Arc<dyn Provider>,
@@ -32,7 +30,7 @@ pub(crate) struct Host {
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Host")
-            .field("label", &self.label)
+            .field("address", &self.address)
             .field("model", &self.model)
             .finish_non_exhaustive()
     }
@@ -45,7 +43,6 @@ impl Host {
         config.model.get_or_insert_with(|| name.to_owned());
         let client = factory.client(&config).map_err(|error| error.to_string())?;
         Ok(Self {
-            label: client.provider.label(),
             address: written,
             dialect: config.provider,
             provider: client.provider,

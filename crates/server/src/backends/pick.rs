@@ -34,7 +34,7 @@ pub(super) fn order(hosts: &[Arc<Host>], key: &[u8]) -> Vec<Arc<Host>> {
 fn weight(key: &[u8], host: &Host) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
-    host.label.hash(&mut hasher);
+    host.address.hash(&mut hasher);
     hasher.finish()
 }
 

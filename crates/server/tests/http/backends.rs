@@ -71,10 +71,15 @@ fn every_dialect_leads_into_every_dialect() {
     assert!(ids.contains(&json!("by-openai")) && ids.contains(&json!("org/one")), "{ids:?}");
     let metrics = router.get("/metrics").text;
     let line = format!(
-        "mlxk_backend_answers_total{{model=\"by-ollama\",backend=\"ollama at http://{}\"}} 4",
+        "mlxk_backend_answers_total{{model=\"by-ollama\",host=\"ollama://{}/org/one\"}} 4",
         host.address
     );
     assert!(metrics.contains(&line), "{metrics}");
+    // The list names a host in the same words.
+    let list = router.get("/backends").json();
+    let listed: Vec<_> =
+        list["data"].as_array().unwrap().iter().map(|it| &it["hosts"][0]["host"]).collect();
+    assert!(listed.contains(&&json!(format!("ollama://{}/org/one", host.address))), "{list}");
 }
 
 #[test]
