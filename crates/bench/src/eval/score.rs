@@ -78,6 +78,29 @@ impl Score {
     pub fn main(&self) -> &Estimate {
         self.acc_norm.as_ref().unwrap_or(&self.acc)
     }
+
+    /// Returns the ends of the 99 % confidence interval of `acc`.
+    pub fn acc_interval(&self) -> [f64; 2] {
+        interval(self.acc.mean, self.questions)
+    }
+
+    /// Returns the same of `acc_norm`.
+    pub fn acc_norm_interval(&self) -> Option<[f64; 2]> {
+        self.acc_norm.map(|share| interval(share.mean, self.questions))
+    }
+}
+
+/// Half the width of a 99 % confidence interval in standard deviations of a normal distribution.
+const SURE: f64 = 2.576;
+
+/// Returns the ends of the 99 % confidence interval of a share of `count` answers, by Wilson's formula. Unlike a number
+/// of standard errors, it is also valid for few answers and for shares of 0 and 1.
+fn interval(share: f64, count: usize) -> [f64; 2] {
+    let (count, square) = (count as f64, SURE * SURE);
+    let center = share + square / (2.0 * count);
+    let half = SURE * (share * (1.0 - share) / count + square / (4.0 * count * count)).sqrt();
+    let end = |end: f64| (end / (1.0 + square / count)).clamp(0.0, 1.0);
+    [end(center - half), end(center + half)]
 }
 
 /// Summarizes the answers to tasks of one format, weighted by their number of questions. The standard error is
@@ -91,7 +114,8 @@ pub fn score(parts: &[(&Task, &[Answered])]) -> Score {
     let questions = pairs().count();
     let weighted = parts.iter().map(|(task, _)| task.chance() * task.questions.len() as f64);
     let chance = weighted.sum::<f64>() / questions as f64;
-    let is_guessing = acc_norm.as_ref().unwrap_or(&acc).interval()[0] <= chance;
+    let main = acc_norm.as_ref().unwrap_or(&acc).mean;
+    let is_guessing = interval(main, questions)[0] <= chance;
     let cut = pairs().filter(|(_, it)| it.was_cut).count();
     Score { acc, acc_norm, questions, cut, is_guessing }
 }
@@ -178,6 +202,22 @@ fn sign_test(better: usize, worse: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_reach_beyond_shares_of_all_and_none() {
+        // Roots of (p − share)² = SURE² · p · (1 − p) / count.
+        for (share, count) in [(0.0, 4), (1.0, 4), (0.5, 8), (0.875, 8), (0.3, 1000)] {
+            let ends = interval(share, count);
+            for end in ends {
+                let distance = (end - share).powi(2);
+                let variance = SURE * SURE * end * (1.0 - end) / count as f64;
+                assert!((distance - variance).abs() < 1e-12, "{share} of {count}: {ends:?}");
+            }
+            assert!(ends[0] <= share && share <= ends[1], "{ends:?}");
+        }
+        let [none, some] = interval(0.0, 4);
+        assert!(none.abs() < 1e-12 && (0.6..0.65).contains(&some), "{some}");
+    }
 
     #[test]
     fn few_questions_decide_nothing() {

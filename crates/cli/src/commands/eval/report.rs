@@ -52,8 +52,10 @@ impl Report<'_> {
                 "questions": score.questions,
                 "acc": score.acc.mean,
                 "acc_stderr": score.acc.standard_error,
+                "acc_interval": score.acc_interval(),
                 "acc_norm": score.acc_norm.map(|it| it.mean),
                 "acc_norm_stderr": score.acc_norm.and_then(|it| it.standard_error),
+                "acc_norm_interval": score.acc_norm_interval(),
                 "chance": group.chance(),
                 "cut_prompts": score.cut,
                 "against_first": group.difference(model).map(|it| difference_json(&it)),
@@ -157,17 +159,17 @@ impl Group<'_> {
 
     fn row(&self, model: &Measured) -> Vec<String> {
         let score = self.score(model);
-        let mut row = vec![model.name.clone(), percent(&score.acc)];
-        row.extend(score.acc_norm.as_ref().map(percent));
+        let mut row = vec![model.name.clone(), percent(&score.acc, score.acc_interval())];
+        let normalized = score.acc_norm.as_ref().zip(score.acc_norm_interval());
+        row.extend(normalized.map(|(share, interval)| percent(share, interval)));
         row.push(in_words(&score, self.difference(model).as_ref()));
         row
     }
 }
 
-/// Formats a share like `56.2 ± 1.4 %`.
-fn percent(share: &Estimate) -> String {
-    let error = share.standard_error.map(|error| format!(" ± {:.1}", 100.0 * error));
-    format!("{:.1}{} %", 100.0 * share.mean, error.unwrap_or_default())
+/// Formats a share with its confidence interval, like `56.2 % (52.6 to 59.8)`.
+fn percent(share: &Estimate, [low, high]: [f64; 2]) -> String {
+    format!("{:.1} % ({:.1} to {:.1})", 100.0 * share.mean, 100.0 * low, 100.0 * high)
 }
 
 fn in_words(score: &Score, difference: Option<&Difference>) -> String {
@@ -176,8 +178,9 @@ fn in_words(score: &Score, difference: Option<&Difference>) -> String {
         return format!("reference{guessing}");
     };
     let points = 100.0 * mean.mean.abs();
-    let error = mean.standard_error.map(|error| format!(" ± {:.1}", 100.0 * error));
-    let error = error.unwrap_or_default();
+    // If all questions differ alike, the standard error would be 0, which is no certainty.
+    let error = mean.standard_error.filter(|error| *error > 0.0);
+    let error = error.map(|error| format!(" ± {:.1}", 100.0 * error)).unwrap_or_default();
     match judgement {
         Judgement::NoDifference => format!("no certain difference{guessing}"),
         Judgement::Better => format!("{points:.1}{error} points better{guessing}"),
