@@ -9,6 +9,7 @@ use std::path::Path;
 use mlxk_bench::BenchError;
 use mlxk_bench::compare::MEASURE_ANYWAY;
 use mlxk_engine::EngineError;
+use mlxk_http::without_os_code;
 use mlxk_hub::HubError;
 use mlxk_models::ModelError;
 use mlxk_server::ServerError;
@@ -29,12 +30,12 @@ pub(crate) enum RemovalRefused {
     /// The name is not the full one, and there is no terminal to ask on.
     #[error("The name is only a part of `{name}`; deleting it needs the full name")]
     PartOfName { name: String },
-    /// Other names stand for the model, and there is no terminal to ask on.
-    #[error("{} for `{name}` and would stop working; nothing was deleted", standing(.dependents))]
-    Named { name: String, dependents: Vec<String> },
     /// The name is the full one in another case, and there is no terminal to ask on.
     #[error("The name differs from `{name}` in case; deleting it needs the exact name")]
     OtherCase { name: String },
+    /// Other names stand for the model, and there is no terminal to ask on.
+    #[error("{} for `{name}` and would stop working; nothing was deleted", standing(.dependents))]
+    Named { name: String, dependents: Vec<String> },
     /// Unused files are listed, and there is no terminal to ask on.
     #[error(
         "Refusing to delete unused files without confirmation; run in a terminal or pass `--force`"
@@ -59,12 +60,12 @@ impl RemovalRefused {
             Self::PartOfName { name } => {
                 Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept part of a name"))
             }
-            Self::Named { dependents, .. } => Some(format!(
-                "Remove the name first with `mlxk rm {}`, or pass `--force`",
-                dependents.join(" ")
             Self::OtherCase { name } => {
                 Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept another case"))
             }
+            Self::Named { dependents, .. } => Some(format!(
+                "Remove the name first with `mlxk rm {}`, or pass `--force`",
+                dependents.join(" ")
             )),
             Self::Unused => Some("List them first with `mlxk rm --unused --dry-run`".to_owned()),
         }
@@ -190,9 +191,9 @@ pub(crate) fn split(error: &anyhow::Error) -> (&anyhow::Error, Option<&Value>) {
 }
 
 /// Returns an error and its causes as one sentence. Errors of libraries often quote their cause; such a cause
-/// is not repeated.
+/// is not repeated, and the numbers of the operating system's errors are left out.
 pub(crate) fn message(error: &anyhow::Error) -> String {
-    let mut causes = error.chain().map(ToString::to_string);
+    let mut causes = error.chain().map(|cause| without_os_code(&cause.to_string()));
     let mut message = causes.next().unwrap_or_default();
     for cause in causes {
         if !message.contains(&cause) {
@@ -262,10 +263,10 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
             quoted(model, System::HERE)
         ));
     }
-    if error.is::<NoServer>() {
     if matches!(error.downcast_ref(), Some(BenchError::Unequal { .. })) {
         return Some(MEASURE_ANYWAY.to_owned());
     }
+    if error.is::<NoServer>() {
         return Some("Start one with `mlxk server`".to_owned());
     }
     if let Some(ServerError::Listen { port, source, .. }) = error.downcast_ref()
@@ -328,6 +329,15 @@ mod tests {
     struct Quoting {
         place: &'static str,
         source: io::Error,
+    }
+
+    #[test]
+    fn numbers_of_the_operating_system_are_left_out() {
+        let error = || io::Error::from_raw_os_error(2);
+        let plain = error().to_string().replace(" (os error 2)", "");
+        let quoting = Quoting { place: "a", source: error() };
+        let message = message(&anyhow::Error::new(quoting));
+        assert_eq!(message, format!("Cannot listen on `a`: {plain}"));
     }
 
     #[test]

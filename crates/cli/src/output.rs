@@ -7,6 +7,7 @@
 use std::fmt::{Display, Write as _};
 use std::io::{self, IsTerminal, Write};
 
+use mlxk_http::without_os_code;
 use serde::Serialize;
 
 use crate::terminal::{fold, is_harmful, sanitize, sanitize_line, width};
@@ -103,7 +104,7 @@ pub(crate) struct Log {
 
 impl Write for Log {
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(message);
+        let text = without_os_code(&String::from_utf8_lossy(message));
         let text = if self.is_json { escaped(&text) } else { sanitize(&text) };
         // A log without a reader must not stop the server. The logger would panic when it reports the error.
         let _ = stderr().styled(&text);

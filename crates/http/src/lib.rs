@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod connections;
+mod os_code;
 mod pause;
 mod problem;
 mod settings;
@@ -14,6 +15,7 @@ mod trust;
 mod url;
 
 pub use connections::{Connections, Limits};
+pub use os_code::without_os_code;
 pub use pause::{growing, retry_after};
 pub use problem::Problem;
 pub use settings::{BadSetting, Proxies, Settings};

@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind};
 
 use ureq::Timeout;
 
+use crate::os_code::without_os_code;
+
 const NO_SUCH_HOST: &str = "host not found";
 
 /// Reason why there is no answer, or only a part of one.
@@ -56,14 +58,14 @@ impl From<ureq::Error> for Problem {
             }
             // Errors inside TLS arrive as invalid data.
             ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
-                Self::Untrusted { problem: error.to_string() }
+                Self::Untrusted { problem: without_os_code(&error.to_string()) }
             }
             ureq::Error::Io(error) => of_io(&error),
             ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
                 Self::Untrusted { problem: error.to_string() }
             }
             ureq::Error::BadUri(problem) => unreachable(&problem, false),
-            error => unreachable(&error.to_string(), false),
+            error => unreachable(&without_os_code(&error.to_string()), false),
         }
     }
 }
@@ -94,6 +96,6 @@ fn of_io(error: &io::Error) -> Problem {
         {
             unreachable(NO_SUCH_HOST)
         }
-        _ => Problem::Lost { problem: error.to_string() },
+        _ => Problem::Lost { problem: without_os_code(&error.to_string()) },
     }
 }

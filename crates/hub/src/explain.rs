@@ -13,7 +13,8 @@ pub(crate) struct Explained {
 impl Explained {
     /// An error without a hint.
     pub(crate) fn new(kind: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        let message = mlxk_http::without_os_code(&message.into());
+        Self { kind, message, hint: None }
     }
 
     /// Adds advice, if possible a command to paste.

@@ -5,6 +5,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use mlxk_engine::EngineError;
+use mlxk_http::without_os_code;
 use mlxk_hub::{HubError, ReferenceError};
 use mlxk_text::TextError;
 
@@ -96,7 +97,8 @@ impl Kind {
 
 impl ApiError {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, model: None }
+        let message = without_os_code(&message.into());
+        Self { kind, message, param: None, model: None }
     }
 
     /// Returns an error for a request with an invalid field.
@@ -146,7 +148,7 @@ impl From<EngineError> for ApiError {
                 "The prompt is too long: this model's maximum context length is {context} tokens, and the \
                  prompt of {prompt_tokens} tokens with its answer would exceed it"
             ),
-            _ => error.to_string(),
+            _ => without_os_code(&error.to_string()),
         };
         let param = match &error {
             EngineError::BadSampling { key, .. } => Some((*key).to_owned()),
@@ -220,7 +222,7 @@ impl From<HubError> for ApiError {
             _ => Kind::NoModel,
         };
         let param = Some("model".to_owned());
-        Self { kind, message: error.to_string(), param, model: None }
+        Self { kind, message: without_os_code(&error.to_string()), param, model: None }
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use mlxk_http::without_os_code;
 use mlxk_providers::ProviderError;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,8 @@ pub struct Failure {
 impl Failure {
     /// Creates a failure.
     pub fn new(error: impl Into<String>, suggestion: impl Into<Option<String>>) -> Self {
-        Self { error: error.into(), suggestion: suggestion.into(), cancelled: false }
+        let error = without_os_code(&error.into());
+        Self { error, suggestion: suggestion.into(), cancelled: false }
     }
 
     /// Translates a failed request for the user of an engine.

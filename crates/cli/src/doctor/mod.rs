@@ -10,6 +10,7 @@ pub(crate) mod programs;
 use std::path::PathBuf;
 
 use clap_complete::Shell;
+use mlxk_http::without_os_code;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -68,7 +69,8 @@ pub(crate) enum Repair {
 
 impl Line {
     fn new(level: Level, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), fix: None, data: None, repair: None }
+        let text = without_os_code(&text.into());
+        Self { level, text, fix: None, data: None, repair: None }
     }
 
     fn ok(text: impl Into<String>) -> Self {

@@ -48,7 +48,7 @@ pub(super) fn contents(files: &Inventory, name: &str) -> Result<Vec<u8>, Problem
     let mut text = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_INDEX_BYTES).read_to_end(&mut text))
-        .map_err(|error| Problem::Unreadable(error.to_string()))?;
+        .map_err(|error| Problem::Unreadable(mlxk_http::without_os_code(&error.to_string())))?;
     Ok(text)
 }
 

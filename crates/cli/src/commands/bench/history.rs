@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::compare::output::{self, Format};
 use crate::args::HistoryArgs;
 use crate::exit::ExitStatus;
-use crate::{Context, input};
+use crate::{Context, failure, input};
 
 /// Levels of folders to look into, so that a link to a folder above ends.
 const DEPTH: usize = 8;
@@ -31,7 +31,8 @@ pub(crate) fn run(args: &HistoryArgs, context: &Context) -> anyhow::Result<ExitS
             // Other files may be there, too, such as an earlier history.
             Ok(None) => {}
             Err(error) => {
-                context.printer.note(format_args!("`{}` is left out: {error:#}", path.display()));
+                let reason = failure::message(&error);
+                context.printer.note(format_args!("`{}` is left out: {reason}", path.display()));
             }
         }
     }
