@@ -36,13 +36,14 @@ impl Migration {
 }
 
 /// Returns the indices of the matrices in small pages, in order; none if they don't all fit into
-/// `room` bytes.
+/// `room` bytes. Stacks of experts stay where they are: a token reads few of them, so copying them would cost more
+/// time than it saves.
 fn find(matrices: &mut [Matrix], room: u64) -> VecDeque<usize> {
     let small = SmallPages::find();
     let mut bytes = 0;
     let mut found = VecDeque::new();
     for (index, Matrix { tensor, .. }) in matrices.iter_mut().enumerate() {
-        if tensor.bytes_mut().iter().all(|part| small.hold(part)) {
+        if tensor.experts == 1 && tensor.bytes_mut().iter().all(|part| small.hold(part)) {
             bytes += tensor.size_bytes() as u64;
             found.push_back(index);
         }

@@ -36,6 +36,9 @@ fn weights_of_a_file_are_moved_where_there_is_room_and_mean_the_same() {
     let table = load("table", map.slice(0..half).unwrap());
     load("own", Bytes::from(content[..half].to_vec()));
     let weight = load("weight", map.slice(half..2 * half).unwrap());
+    let mut stack = square("stack", map.slice(half..2 * half).unwrap());
+    (stack.experts, stack.rows) = (2, WIDTH / 2);
+    cpu.load(stack, None).unwrap();
     let before = products(&mut cpu, table, weight);
 
     let addresses = |cpu: &mut Cpu| {
@@ -49,6 +52,6 @@ fn weights_of_a_file_are_moved_where_there_is_room_and_mean_the_same() {
     cpu.migration = Migration::default();
     assert!(!cpu.migrate_weights(2 * half as u64));
     let then = addresses(&mut cpu);
-    assert_eq!([0, 1, 2].map(|i| then[i] != first[i]), [can, false, can]);
+    assert_eq!([0, 1, 2, 3].map(|i| then[i] != first[i]), [can, false, can, false]);
     assert_eq!(products(&mut cpu, table, weight), before);
 }
