@@ -29,8 +29,7 @@ pub(crate) fn machine(machine: &Machine) -> String {
 /// Returns our own engine as a candidate. The name of the device has the number of its threads, so that each number has
 /// figures of its own.
 pub(crate) fn ours(device: &str) -> Candidate {
-    let version = format!("{}, {device}", env!("CARGO_PKG_VERSION"));
-    Candidate::new(OURS, Place::Here, version)
+    Candidate::new(OURS, Place::Here, env!("CARGO_PKG_VERSION")).with_settings(device)
 }
 
 /// Returns the Ollama of this machine as a candidate.
@@ -59,11 +58,9 @@ pub(crate) fn find_ollama(model: &str, context: &Context) -> Result<Backend, Str
 /// Returns a server at an address as a candidate. Its version is asked for, because another version has figures of its
 /// own; if it does not tell, the model alone counts.
 pub(crate) fn server(client: Client) -> Backend {
-    let version = client.provider.version().ok().flatten();
-    let version =
-        version.map_or_else(|| client.model.clone(), |it| format!("{it}, {}", client.model));
-    let candidate =
-        Candidate::new(client.provider.label(), place(&client.provider.label()), version);
+    let version = client.provider.version().ok().flatten().unwrap_or_default();
+    let label = client.provider.label();
+    let candidate = Candidate::new(&*label, place(&label), version).with_settings(&*client.model);
     Backend::of(candidate, client)
 }
 

@@ -1,5 +1,7 @@
 //! Candidates: programs that could answer.
 
+use std::fmt;
+
 /// Location of a candidate, the nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -18,8 +20,10 @@ pub struct Candidate {
     pub id: String,
     /// Location of its computations.
     pub place: Place,
-    /// Version of the program and the settings that change its speed. Figures of another version don't count.
+    /// Version of the program. Figures of another version don't count.
     pub version: String,
+    /// What changes its speed beside its version, such as its number of threads. Each has figures of its own.
+    pub settings: String,
     /// Price of a million tokens of an answer, in any currency.
     pub price: Option<f64>,
     /// Power that it takes while it answers, in watts.
@@ -35,9 +39,24 @@ impl Candidate {
             id: id.into(),
             place,
             version: version.into(),
+            settings: String::new(),
             price: None,
             watts: None,
             memory_bytes: None,
         }
+    }
+
+    /// Adds what changes its speed beside its version.
+    #[must_use]
+    pub fn with_settings(self, settings: impl Into<String>) -> Self {
+        Self { settings: settings.into(), ..self }
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<&str> =
+            [&*self.version, &*self.settings].into_iter().filter(|part| !part.is_empty()).collect();
+        write!(f, "{} ({})", self.id, known.join(", "))
     }
 }

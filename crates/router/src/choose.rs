@@ -176,21 +176,21 @@ fn costs(measured: &Measured<'_>, measure: Measure) -> Vec<f64> {
 }
 
 fn described(measured: &Measured<'_>) -> String {
-    let Candidate { id, version, .. } = measured.candidate;
+    let name = measured.candidate;
     if !measured.is_healthy {
-        return format!("{id} ({version}): cannot be asked");
+        return format!("{name}: cannot be asked");
     }
     let seconds = costs_time(measured);
     let tokens = measured.series.map(Series::per_token).unwrap_or_default();
     match (Summary::of(seconds), Summary::of(tokens)) {
         (Some(all), Some(token)) => format!(
-            "{id} ({version}): {:.2} s for a typical request (quartiles {:.2} to {:.2}, {} samples), {:.1} tokens/s",
+            "{name}: {:.2} s for a typical request (quartiles {:.2} to {:.2}, {} samples), {:.1} tokens/s",
             all.median,
             all.lower_quartile,
             all.upper_quartile,
             all.samples.len(),
             1.0 / token.median
         ),
-        _ => format!("{id} ({version}): not measured"),
+        _ => format!("{name}: not measured"),
     }
 }

@@ -186,13 +186,7 @@ impl Router {
     }
 
     fn subject(&self, index: usize) -> Subject {
-        let Candidate { id, version, .. } = &self.backends[index].candidate;
-        Subject {
-            machine: self.machine.clone(),
-            model: self.model.clone(),
-            candidate: id.clone(),
-            version: version.clone(),
-        }
+        Subject::new(&*self.machine, &*self.model, &self.backends[index].candidate)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::candidate::Candidate;
 use crate::sample::{Sample, Series};
 
 /// Version of the file. A file of another version is ignored, because its figures may mean something else.
@@ -19,8 +20,28 @@ pub struct Subject {
     pub model: String,
     /// Name of the candidate.
     pub candidate: String,
-    /// Version of the candidate, with the settings that change its speed.
+    /// Version of the candidate.
     pub version: String,
+    /// What changes the speed of the candidate beside its version.
+    #[serde(default)]
+    pub settings: String,
+}
+
+impl Subject {
+    /// Returns the candidate, with a model and the machine that asks, as a subject.
+    pub fn new(
+        machine: impl Into<String>,
+        model: impl Into<String>,
+        candidate: &Candidate,
+    ) -> Self {
+        Self {
+            machine: machine.into(),
+            model: model.into(),
+            candidate: candidate.id.clone(),
+            version: candidate.version.clone(),
+            settings: candidate.settings.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -81,12 +102,13 @@ impl Table {
         self.entries.iter().find(|entry| entry.subject == *subject).map(|entry| &entry.series)
     }
 
-    /// Adds the figures of a request. Figures of other versions of the candidate are dropped.
+    /// Adds the figures of a request. Figures of other versions of the candidate are dropped, whatever their settings.
     pub fn add(&mut self, subject: &Subject, sample: Sample) {
         let is_other_version = |entry: &Entry| {
-            let known = &entry.subject;
-            known.version != subject.version
-                && Subject { version: subject.version.clone(), ..known.clone() } == *subject
+            let Subject { machine, model, candidate, version, settings: _ } = &entry.subject;
+            *version != subject.version
+                && (machine, model, candidate)
+                    == (&subject.machine, &subject.model, &subject.candidate)
         };
         self.entries.retain(|entry| !is_other_version(entry));
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.subject == *subject) {
@@ -102,15 +124,11 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::candidate::Place;
 
-    fn subject(version: &str) -> Subject {
-        let word = |text: &str| text.to_owned();
-        Subject {
-            machine: word("m"),
-            model: word("smollm2"),
-            candidate: word("ollama"),
-            version: word(version),
-        }
+    fn subject(version: &str, settings: &str) -> Subject {
+        let candidate = Candidate::new("mlxk", Place::Here, version).with_settings(settings);
+        Subject::new("m", "smollm2", &candidate)
     }
 
     #[test]
@@ -120,16 +138,32 @@ mod tests {
         let mut table = Table::open(&path);
         for token in 1..=40 {
             let answer = Some(f64::from(token));
-            table.add(&subject("1"), Sample { prompt: Some(0.5), answer });
+            table.add(&subject("1", ""), Sample { prompt: Some(0.5), answer });
         }
         table.save(&path).unwrap();
         let mut table = Table::open(&path);
-        let seconds = table.get(&subject("1")).unwrap().seconds();
+        let seconds = table.get(&subject("1", "")).unwrap().seconds();
         assert_eq!((seconds.len(), seconds[0]), (32, 0.5 * 256.0 + 9.0 * 128.0));
-        table.add(&subject("2"), Sample { prompt: None, answer: Some(1.0) });
-        assert!(table.get(&subject("1")).is_none());
-        assert_eq!(table.get(&subject("2")).unwrap().seconds(), [128.0]);
+        table.add(&subject("2", ""), Sample { prompt: None, answer: Some(1.0) });
+        assert!(table.get(&subject("1", "")).is_none());
+        assert_eq!(table.get(&subject("2", "")).unwrap().seconds(), [128.0]);
         std::fs::write(&path, "{\"version\": 2, \"entries\": []").unwrap();
-        assert!(Table::open(&path).get(&subject("2")).is_none());
+        assert!(Table::open(&path).get(&subject("2", "")).is_none());
+    }
+
+    #[test]
+    fn figures_of_other_settings_stay_until_there_is_a_new_version() {
+        let mut table = Table::default();
+        let sample = Sample { prompt: None, answer: Some(1.0) };
+        for settings in ["2 threads", "1 thread", "2 threads"] {
+            table.add(&subject("1", settings), sample);
+        }
+        let count = |table: &Table, version, settings| {
+            table.get(&subject(version, settings)).map_or(0, |series| series.seconds().len())
+        };
+        assert_eq!((count(&table, "1", "2 threads"), count(&table, "1", "1 thread")), (2, 1));
+        table.add(&subject("2", "2 threads"), sample);
+        assert_eq!(count(&table, "2", "2 threads"), 1);
+        assert_eq!((count(&table, "1", "2 threads"), count(&table, "1", "1 thread")), (0, 0));
     }
 }

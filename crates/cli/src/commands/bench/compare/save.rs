@@ -30,12 +30,7 @@ pub(super) fn choice(
             ));
             continue;
         }
-        let subject = Subject {
-            machine: machine.clone(),
-            model: report.mlx_model.clone(),
-            candidate: candidate.id,
-            version: candidate.version,
-        };
+        let subject = Subject::new(&*machine, &*report.mlx_model, &candidate);
         for sample in samples {
             table.add(&subject, sample);
         }
