@@ -13,7 +13,7 @@ keys:
     dtype       type of stored floats, unless a tensor states another one
     seed        prefix of the names before they are hashed
     tensors     [name, shape, centre, spread, {mode, bits, group_size, global_scale | dtype}];
-                the shape is that before quantization
+                the shape is that before quantization; a value of `signs` counts as 1 or -1
     ids         the prompt
     rows        positions of the prompt with stored logits
     logits      logits of these rows, f32, little-endian, base64
@@ -36,10 +36,12 @@ from mlx.utils import tree_flatten, tree_unflatten
 import mlx_lm.models
 from mlx_lm.models import bitlinear_layers
 from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.models.prism_hadamard_qwen35 import HadamardQuantizedLinear
 from mlx_lm.models.switch_layers import SwitchLinear
 from mlx_lm.utils import _get_classes, quantize_model
 
 import hybrids
+import packs
 from families import (
     ATTENTIONS, CASES, CONFIGS, LEAST_SCORES, MODES, ORIGINAL, VOCABULARY, WINDOW, overrides)
 from fill import EMBEDDING, HEAD_NORM, fill, rule, ternary, tokens
@@ -88,7 +90,8 @@ def weights_of(model, config, seed):
     gemma = config["model_type"].startswith("gemma")
     tied = config["model_type"].startswith("gemma3")
     plan, packed, modules = {}, set(), dict(model.named_modules())
-    for name, value in tree_flatten(model.parameters()):
+    source = build(packs.twin(config)) if packs.is_pack(config) else model
+    for name, value in tree_flatten(source.parameters()):
         if tied and name.endswith("lm_head.weight"):
             continue
         centre, spread = rule(name, value.shape, gemma)
@@ -107,6 +110,8 @@ def weights_of(model, config, seed):
         name: mx.array(ternary(f"{seed}/{name}", how[0]) if name in packed else fill(f"{seed}/{name}", *how))
         for name, how in plan.items()
     }
+    if packs.is_pack(config):
+        packs.pack(weights, plan, config, seed)
     extra = {name: mx.array(fill(f"{seed}/{name}", s, 0.0, 0.5)) for name, s in skipped(config).items()}
     kept = model.sanitize({**weights, **extra}) if hasattr(model, "sanitize") else weights
     if config["model_type"] == "minicpm" and config["tie_word_embeddings"]:
@@ -129,9 +134,11 @@ def quantize(model, config, mode):
             return copy.deepcopy(recipe)
         return own(path, module) if own else True
 
-    return quantize_model(
+    model, quantized = quantize_model(
         model, config, how["group_size"], how["bits"], how["mode"], how.get("global_scale", False),
         quant_predicate=predicate)
+    # mlx-lm refuses packs whose table says more.
+    return model, copy.deepcopy(config) if packs.is_pack(config) else quantized
 
 
 def store(model, dtype):
@@ -153,7 +160,7 @@ def table(model, plan, dtype):
         module = modules[name.rpartition(".")[0]]
         row = [name, shape, centre, spread]
         if name.endswith(".weight") and hasattr(module, "bits"):
-            how = {"mode": module.mode, "bits": module.bits, "group_size": module.group_size}
+            how = {"mode": getattr(module, "mode", "affine"), "bits": module.bits, "group_size": module.group_size}
             if module.get("global_scale") is not None:
                 how["global_scale"] = True
             row.append(how)
@@ -250,11 +257,14 @@ def widen_scaled(model):
 
 def widened(model, case, seed):
     """Return the model with dense matrices in f32, to measure the error of packed products."""
-    plain = build(CONFIGS[case])
-    weights_of(plain, CONFIGS[case], seed)
+    config = packs.twin(CONFIGS[case]) if packs.is_pack(CONFIGS[case]) else CONFIGS[case]
+    plain = build(config)
+    weights_of(plain, config, seed)
     weights = dict(tree_flatten(model.parameters()))
     for path, module in model.named_modules():
-        if hasattr(module, "bits"):
+        if isinstance(module, HadamardQuantizedLinear):
+            weights[f"{path}.weight"] = packs.unrotated(module)
+        elif hasattr(module, "bits"):
             weights[f"{path}.weight"] = dequantized(module)
     names = {name for name, _ in tree_flatten(plain.parameters())}
     plain.load_weights([(n, w) for n, w in weights.items() if n in names], strict=True)
@@ -367,6 +377,7 @@ def main():
     mx.set_default_device(mx.cpu)
     mlx_lm.models.__path__.append(str(MODELS))
     look_up_in_f32()
+    packs.look_up_in_f32()
     repair_olmo()
     repair_gemma3n()
     multiply_ternary()

@@ -30,6 +30,40 @@ QWEN3_NEXT = {
     "decoder_sparse_step": 1, "mlp_only_layers": [1], "full_attention_interval": 2,
     "linear_num_value_heads": 6,
 }
+# Packs only run in 2 bits with groups of 128, and with blocks of at least 512 columns.
+PRISM_TEXT = {
+    **QWEN35, "hidden_size": 512, "intermediate_size": 1024, "head_dim": 128, "linear_value_head_dim": 128,
+    "num_hidden_layers": 3, "full_attention_interval": 3}
+PRISM_BLOCKS = {
+    "in_proj_qkv": 512, "in_proj_z": 512, "in_proj_a": 0, "out_proj": 512, "q_proj": 512, "k_proj": 512,
+    "v_proj": 512, "o_proj": 512, "gate_proj": 512, "up_proj": 512, "down_proj": 1024,
+}
+
+
+def prism(text, schema):
+    """Return the configuration of a pack. `in_proj_b` stays as it is."""
+    def module(path, block, embedding=False):
+        return {"path": path, "block": block, "embedding": embedding, "dtype": "float16"}
+
+    modules = [module("model.embed_tokens", 512, True)]
+    for layer in range(text["num_hidden_layers"]):
+        is_attention = (layer + 1) % text["full_attention_interval"] == 0
+        for name, block in PRISM_BLOCKS.items():
+            if name in ("gate_proj", "up_proj", "down_proj"):
+                modules.append(module(f"model.layers.{layer}.mlp.{name}", block))
+            elif name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+                modules += [module(f"model.layers.{layer}.self_attn.{name}", block)] if is_attention else []
+            elif not is_attention:
+                modules.append(module(f"model.layers.{layer}.linear_attn.{name}", block))
+    if not text["tie_word_embeddings"]:
+        modules.append(module("lm_head", 512))
+    return {
+        "model_type": "prism_hadamard_qwen35", "schema_version": schema,
+        "tensor_namespace": {1: "mlx-lm-text", 2: "mlx-vlm-qwen3_5"}[schema], "gdn_activation_layout": "grouped",
+        "quantization": {"bits": 2, "group_size": 128, "mode": "affine"}, "text_config": text, "modules": modules,
+    }
+
+
 LFM2_MOE = {
     "model_type": "lfm2_moe", "vocab_size": VOCABULARY, "hidden_size": 128,
     "intermediate_size": 192, "moe_intermediate_size": 64, "num_hidden_layers": 4,
@@ -205,6 +239,9 @@ CONFIGS = {
     "qwen3_5-tied": {**QWEN35, "model_type": "qwen3_5", "tie_word_embeddings": True,
                      "attention_bias": True, "linear_value_head_dim": 16,
                      "full_attention_interval": 3},
+    "prism_hadamard_qwen35-plain": prism(PRISM_TEXT, 2),
+    "prism_hadamard_qwen35-tied": prism(
+        {**PRISM_TEXT, "tie_word_embeddings": True, "num_hidden_layers": 2, "full_attention_interval": 2}, 1),
     "qwen3_next-plain": QWEN3_NEXT,
     "qwen3_next-raw": {**QWEN3_NEXT, "norm_topk_prob": False, "decoder_sparse_step": 2,
                        "mlp_only_layers": [], "tie_word_embeddings": True},
@@ -261,6 +298,9 @@ CASES = {
     "lfm2_moe-raw": ["bf16"],
     "qwen3_5-wrapper": ["bf16", "affine4g64", "mxfp8"],
     "qwen3_5-tied": ["f32"],
+    # What the pack leaves is dense, or in 2 bits, too.
+    "prism_hadamard_qwen35-plain": ["f32", "affine2g128"],
+    "prism_hadamard_qwen35-tied": ["f16"],
     "qwen3_next-plain": ["f32", "affine4g64", "mxfp4"],
     "qwen3_next-raw": ["bf16"],
     "qwen3_5_moe-wrapper": ["f32", "affine4g64", "affine6g64"],

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
-    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, KvFormat, OpsError,
-    PAGE_POSITIONS, Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs,
-    ScanSpec, Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, HadamardSpec, KvFormat,
+    OpsError, PAGE_POSITIONS, Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes,
+    ScanInputs, ScanSpec, Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -24,7 +24,7 @@ use crate::recurrent::{self, Parts};
 use crate::router::{self, RouteTable, RouteVectors};
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
-use crate::{experts, linear, recurrent_columns, reduce};
+use crate::{experts, hadamard, linear, recurrent_columns, reduce};
 
 /// Settings of the device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,7 +115,13 @@ fn check(tensor: &QuantTensor) -> Result<()> {
 impl Weights for Cpu {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
         check(&tensor)?;
-        Ok(self.weights.add_matrix(Matrix { tensor, bias }))
+        Ok(self.weights.add_matrix(Matrix { tensor, bias, rotation: None }))
+    }
+
+    fn load_rotated(&mut self, tensor: QuantTensor, rotation: HadamardSpec) -> Result<Weight> {
+        check(&tensor)?;
+        let rotation = Some(self.weights.add_rotation(rotation));
+        Ok(self.weights.add_matrix(Matrix { tensor, bias: None, rotation }))
     }
 
     fn load_vector(&mut self, values: Vec<f32>) -> Result<Vector> {
@@ -236,9 +242,13 @@ impl Compute for Cpu {
     fn embed(&mut self, out: Act, table: Weight, ids: &[u32], scale: f32) {
         let arena = &mut self.step.arena;
         let (_, cols) = arena.shape(out);
-        let table = &self.weights.matrix(table).tensor;
+        let Matrix { tensor, rotation, .. } = self.weights.matrix(table);
+        let rotation = rotation.map(|index| self.weights.rotation(index));
         for (&id, out) in ids.iter().zip(arena.get_mut(out).chunks_exact_mut(cols)) {
-            self.workers.kernels.dequantize_row(table, 0, id as usize, out);
+            self.workers.kernels.dequantize_row(tensor, 0, id as usize, out);
+            if let Some(rotation) = rotation {
+                hadamard::rotate_back(out, rotation);
+            }
             for out in out {
                 *out *= scale;
             }

@@ -101,7 +101,7 @@ fn stacked(
     x: Act,
     groups: &[Group],
 ) {
-    let Workers { exact, pool, kernels, scratch, activations } = workers;
+    let Workers { exact, pool, kernels, scratch, activations, .. } = workers;
     let kernels = &**kernels;
     let acts: Vec<Act> = outs.iter().copied().chain([x]).collect();
     let mut slices = arena.disjoint(&acts);
@@ -129,7 +129,7 @@ fn stacked(
         let job = &jobs[jobs.partition_point(|job| job.blocks.end <= block)];
         // SAFETY: a worker number belongs to one thread.
         let scratch = &mut unsafe { scratch.part(worker..worker + 1) }[0];
-        let Job { weight: Matrix { tensor, bias }, group, .. } = job;
+        let Job { weight: Matrix { tensor, bias, .. }, group, .. } = job;
         let from = (block - job.blocks.start) * job.rows;
         let to = (from + job.rows).min(tensor.rows);
         let inputs = Inputs { floats: x, activations, rows: &group.from };

@@ -10,6 +10,7 @@ mod cache;
 mod device;
 mod disjoint;
 mod experts;
+mod hadamard;
 mod huge_pages;
 mod kernels;
 mod linear;

@@ -16,6 +16,7 @@ use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 use crate::arena::Arena;
 use crate::disjoint::DisjointSlice;
+use crate::hadamard;
 use crate::kernels::{Affine, DOT_ROWS, Kernels, Scratch, TILE_ROWS};
 use crate::quantized::{Activations, Form};
 use crate::weights::{Matrix, WeightStore};
@@ -70,18 +71,47 @@ pub(crate) fn linear(
     x: Act,
     weights: &[Weight],
 ) {
-    let (x_rows, cols) = arena.shape(x);
-    let Workers { exact, pool, kernels, scratch, activations } = workers;
-    let kernels = &**kernels;
+    let (_, cols) = arena.shape(x);
     let acts: Vec<Act> = outs.iter().copied().chain([x]).collect();
     let mut slices = arena.disjoint(&acts);
     let x: &[f32] = slices.pop().expect("x was appended to the outputs");
+    let (mut rest, mut slices) = (weights, slices.into_iter());
+    while let Some(first) = rest.first() {
+        let rotation = store.matrix(*first).rotation;
+        let alike = rest.iter().take_while(|weight| store.matrix(**weight).rotation == rotation);
+        let (weights, others) = rest.split_at(alike.count());
+        rest = others;
+        let outs = slices.by_ref().take(weights.len()).collect();
+        let Some(rotation) = rotation else {
+            products(workers, store, outs, (x, cols), weights);
+            continue;
+        };
+        let mut rotated = std::mem::take(&mut workers.rotated);
+        rotated.clear();
+        rotated.extend_from_slice(x);
+        hadamard::rotate(workers, &mut rotated, store.rotation(rotation));
+        products(workers, store, outs, (&rotated, cols), weights);
+        workers.rotated = rotated;
+    }
+}
+
+/// Multiplies activations `[rows][cols]` by several matrices.
+fn products(
+    workers: &mut Workers,
+    store: &WeightStore,
+    outs: Vec<&mut [f32]>,
+    (x, cols): (&[f32], usize),
+    weights: &[Weight],
+) {
+    let x_rows = x.len() / cols;
+    let Workers { exact, pool, kernels, scratch, activations, .. } = workers;
+    let kernels = &**kernels;
     let threads = pool.threads();
     activations.clear();
     let mut first = 0;
     let jobs: Vec<Job<'_>> = weights
         .iter()
-        .zip(slices)
+        .zip(outs)
         .map(|(weight, out)| {
             let matrix = store.matrix(*weight);
             assert_eq!(matrix.tensor.cols, cols, "`{}` takes other inputs", matrix.tensor.name);
@@ -111,6 +141,7 @@ pub(crate) fn linear(
         });
     });
 }
+
 /// The activations of a call, and the rows of them that are used.
 pub(crate) struct Inputs<'a> {
     /// `[rows][cols]`

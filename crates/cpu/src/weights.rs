@@ -1,6 +1,6 @@
 //! The weights on the device.
 
-use mlxk_ops::{Rope, RopeSpec, Vector, Weight};
+use mlxk_ops::{HadamardSpec, Rope, RopeSpec, Vector, Weight};
 use mlxk_tensor::QuantTensor;
 
 use crate::rope::RopeTable;
@@ -10,6 +10,8 @@ pub(crate) struct Matrix {
     pub tensor: QuantTensor,
     /// `[rows]`, or `[experts · rows]` for a stack.
     pub bias: Option<Vec<f32>>,
+    /// Index of the rotation of its inputs.
+    pub rotation: Option<usize>,
 }
 
 /// Everything that was loaded.
@@ -17,6 +19,7 @@ pub(crate) struct Matrix {
 pub(crate) struct WeightStore {
     matrices: Vec<Matrix>,
     vectors: Vec<Vec<f32>>,
+    rotations: Vec<HadamardSpec>,
     ropes: Vec<RopeTable>,
 }
 
@@ -24,6 +27,15 @@ impl WeightStore {
     pub(crate) fn add_matrix(&mut self, matrix: Matrix) -> Weight {
         self.matrices.push(matrix);
         Weight(self.matrices.len() as u32 - 1)
+    }
+
+    /// Adds a rotation and returns its index. Matrices that share it share the rotated activations.
+    pub(crate) fn add_rotation(&mut self, rotation: HadamardSpec) -> usize {
+        let known = self.rotations.iter().position(|known| *known == rotation);
+        known.unwrap_or_else(|| {
+            self.rotations.push(rotation);
+            self.rotations.len() - 1
+        })
     }
 
     pub(crate) fn add_vector(&mut self, values: Vec<f32>) -> Vector {
@@ -47,6 +59,10 @@ impl WeightStore {
 
     pub(crate) fn vector(&self, vector: Vector) -> &[f32] {
         &self.vectors[vector.0 as usize]
+    }
+
+    pub(crate) fn rotation(&self, index: usize) -> &HadamardSpec {
+        &self.rotations[index]
     }
 
     pub(crate) fn rope(&self, rope: Rope) -> &RopeTable {

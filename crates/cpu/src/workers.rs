@@ -19,12 +19,15 @@ pub(crate) struct Workers {
     pub scratch: Vec<Scratch>,
     /// Quantized activations of the current call.
     pub activations: Activations,
+    /// Rotated activations of the current call.
+    pub rotated: Vec<f32>,
 }
 
 impl Workers {
     pub(crate) fn new(pool: Pool, kernels: Box<dyn Kernels>, exact: bool) -> Self {
         let scratch = (0..pool.threads()).map(|_| Scratch::default()).collect();
-        Self { exact, pool, kernels, scratch, activations: Activations::default() }
+        let activations = Activations::default();
+        Self { exact, pool, kernels, scratch, activations, rotated: Vec::new() }
     }
 
     /// Runs `work(kernels, row, values)` for every row of `out`, on all threads.

@@ -202,8 +202,15 @@ impl Compute for Gpu {
             Variant { kernel: &kernels::EMBED, form: Some(table.form), constants: vec![] };
         let groups = [table.cols.div_ceil(BLOCK * ELEMENT_THREADS), ids.len(), 1];
         let weights = Bind::Buffer(table.buffer.clone());
-        let buffers = vec![weights, words, Bind::Act(out)];
-        self.step.dispatch(&variant, buffers, parameters, groups);
+        let (rotation, cols) = (table.rotation, table.cols);
+        let rows = match rotation {
+            None => out,
+            Some(_) => self.rotation_act(ids.len(), cols),
+        };
+        self.step.dispatch(&variant, vec![weights, words, Bind::Act(rows)], parameters, groups);
+        if let Some(rotation) = rotation {
+            self.rotate_back(out, rows, rotation);
+        }
     }
 
     fn select_rows(&mut self, out: Act, x: Act, rows: &[usize]) {
@@ -216,7 +223,17 @@ impl Compute for Gpu {
     }
 
     fn linear(&mut self, outs: &[Act], x: Act, weights: &[Weight]) {
+        let mut last = None;
         for (&out, &weight) in outs.iter().zip(weights) {
+            let x = match (self.weights.matrix(weight).rotation, last) {
+                (None, _) => x,
+                (Some(rotation), Some((known, rotated))) if known == rotation => rotated,
+                (Some(rotation), _) => {
+                    let rotated = self.rotated(x, rotation);
+                    last = Some((rotation, rotated));
+                    rotated
+                }
+            };
             self.step.record(Op::Linear { out, x, weight });
         }
     }

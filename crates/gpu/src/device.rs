@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use mlxk_ops::{
-    Act, AttentionSpec, Batch, Cache, CacheSpec, Choice, Extent, KvFormat, OpsError,
+    Act, AttentionSpec, Batch, Cache, CacheSpec, Choice, Extent, HadamardSpec, KvFormat, OpsError,
     PAGE_POSITIONS, Result, Rope, RopeSpec, Sequence, Vector, Weight, Weights,
 };
 use mlxk_paging::SequenceCache;
@@ -17,6 +17,7 @@ use crate::cache::GpuMemory;
 use crate::choice::{self, Choices};
 use crate::context::Context;
 use crate::error::GpuError;
+use crate::hadamard::Rotation;
 use crate::products::{PartialSums, Tuning};
 use crate::profile::Profile;
 use crate::rope::RopeTable;
@@ -63,6 +64,7 @@ pub(crate) struct WeightStore {
     matrices: Vec<Matrix>,
     vectors: Vec<VectorBuffer>,
     ropes: Vec<RopeTable>,
+    pub rotations: Vec<Rotation>,
     /// Vectors that a kernel reads as one.
     pub joined: HashMap<[Vector; 3], Buffer>,
 }
@@ -141,6 +143,8 @@ pub struct Gpu {
     pub(crate) tiled: HashMap<Act, usize>,
     /// Activations that layers share while a step is lowered: by rows, columns, and a number.
     pub(crate) shared: HashMap<[usize; 3], Act>,
+    /// Activations next to rotations of the step, by rows and columns.
+    pub(crate) rotated: HashMap<[usize; 2], Act>,
     /// Values of the last read.
     pub(crate) read: Vec<f32>,
     /// Buffers for uploads of weights, until a step begins.
@@ -176,6 +180,7 @@ impl Gpu {
             sums: None,
             tiled: HashMap::new(),
             shared: HashMap::new(),
+            rotated: HashMap::new(),
             read: vec![],
             ring: Ring::default(),
             steps: 0,
@@ -242,6 +247,7 @@ impl Gpu {
         }
         self.ring.clear();
         self.step.clear();
+        self.rotated.clear();
         for segment in &batch.segments {
             self.cache.reserve(segment.sequence, segment.start, segment.rows.len())?;
         }
@@ -313,6 +319,13 @@ fn kernels_file(info: &AdapterInfo) -> String {
 impl Weights for Gpu {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
         let matrix = upload(&self.context, &mut self.ring, &tensor, bias.as_deref())?;
+        self.weights.matrices.push(matrix);
+        Ok(Weight(self.weights.matrices.len() as u32 - 1))
+    }
+
+    fn load_rotated(&mut self, tensor: QuantTensor, rotation: HadamardSpec) -> Result<Weight> {
+        let mut matrix = upload(&self.context, &mut self.ring, &tensor, None)?;
+        matrix.rotation = Some(self.add_rotation(rotation)?);
         self.weights.matrices.push(matrix);
         Ok(Weight(self.weights.matrices.len() as u32 - 1))
     }

@@ -15,6 +15,7 @@ mod context;
 mod device;
 mod error;
 mod experts;
+mod hadamard;
 mod kernels;
 mod lower;
 mod memory;

@@ -44,6 +44,8 @@ pub(crate) struct Matrix {
     pub layout: Layout,
     /// `true` if a bias is added to the rows of a product.
     pub has_bias: bool,
+    /// Index of the rotation of its inputs.
+    pub rotation: Option<usize>,
 }
 
 /// Places in the buffer of a matrix, as kernels get them (`Matrix` in their text). All are indices of words.
@@ -240,6 +242,7 @@ pub(crate) fn upload(
         buffer,
         layout,
         has_bias: bias.is_some(),
+        rotation: None,
     })
 }
 

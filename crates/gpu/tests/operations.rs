@@ -4,10 +4,12 @@ mod common;
 
 use std::cmp::Ordering;
 
-use common::{assert_close, assert_within, begin, check, input, noise, read, tensor, values};
+use common::{
+    assert_close, assert_within, begin, check, input, noise, read, table, tensor, values,
+};
 use mlxk_ops::{
-    Activation, Batch, Compute, Pieces, Reduction, RopeSpec, RouteGroups, RouteScores, RouteSpec,
-    Weights,
+    Activation, Batch, Compute, HadamardSpec, Pieces, Reduction, RopeSpec, RouteGroups,
+    RouteScores, RouteSpec, Weights,
 };
 use mlxk_tensor::{Dtype, Mode};
 use proptest::prelude::*;
@@ -310,6 +312,33 @@ fn activations() {
                 assert_within([&found[0], &found[1]], 3e-6, &format!("{activation:?}"))?;
             }
             Ok(())
+        },
+    );
+}
+
+#[test]
+fn products_of_rotated_activations() {
+    check(
+        12,
+        (1..12usize, 1..4usize, 6..14u32, 1..40usize, 0..1000u64),
+        |pair, (rows, blocks, log, outs, seed)| {
+            let (block, cols) = (1 << log, blocks << log);
+            let (x, weight) = (values(seed, rows * cols), values(seed + 1, outs * cols));
+            let signs = values(seed + 2, cols).iter().map(|it| it.signum()).collect();
+            let rotation = HadamardSpec { block, signs };
+            let ids: Vec<u32> = (0..rows).map(|row| (row * 7 % outs) as u32).collect();
+            let found = pair.both(|ops| {
+                let weight = ops.load_rotated(table(&weight, cols), rotation.clone()).unwrap();
+                begin(ops);
+                let x = input(ops, &x, cols);
+                let (out, looked_up) = (ops.act(rows, outs), ops.act(rows, cols));
+                ops.linear(&[out], x, &[weight]);
+                ops.embed(looked_up, weight, &ids, 0.5);
+                [read(ops, out), read(ops, looked_up)]
+            });
+            let [[out, row], [other_out, other_row]] = &found;
+            assert_within([out, other_out], 1e-5, "a product")?;
+            assert_within([row, other_row], 1e-5, "rows")
         },
     );
 }

@@ -187,6 +187,57 @@ fn impossible_values_of_hybrids_are_named() {
     }
 }
 
+/// Returns the configuration of a parity case.
+fn parity_case(name: &str) -> Value {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity/fixtures");
+    let text = std::fs::read_to_string(format!("{folder}/{name}.json")).expect("it is text");
+    let mut golden: Value = serde_json::from_str(&text).expect("it is JSON");
+    golden["config"].take()
+}
+
+#[test]
+fn impossible_packs_are_named() {
+    let pack = parity_case("prism_hadamard_qwen35-plain-f32");
+    shape_of(&pack).unwrap();
+    let module = |changes: Value| {
+        let usual =
+            json!({"path": "lm_head", "block": 512, "embedding": false, "dtype": "float16"});
+        json!({"modules": [with(usual, changes)]})
+    };
+    shape_of(&with(pack.clone(), module(json!({})))).unwrap();
+    let twice = module(json!({}));
+    let twice = [&twice["modules"][0]; 2];
+    let cases = [
+        (json!({"schema_version": 0}), "`schema_version`"),
+        (json!({"schema_version": 3}), "`schema_version`"),
+        (json!({"schema_version": 1}), "`tensor_namespace`"),
+        (json!({"tensor_namespace": null}), "`tensor_namespace`"),
+        (json!({"gdn_activation_layout": "flat"}), "`gdn_activation_layout`"),
+        (
+            json!({"quantization": {"bits": 4, "group_size": 128, "mode": "affine"}}),
+            "`quantization`",
+        ),
+        (json!({"quantization": null}), "`quantization`"),
+        (json!({"text_config": null}), "`text_config`"),
+        (json!({"modules": null}), "`modules`"),
+        (json!({"modules": []}), "`modules`"),
+        (json!({"modules": vec![0; 100_000]}), "`modules`"),
+        (json!({"modules": twice}), "`modules[1]`"),
+        (module(json!({"path": 7})), "`modules[0]`"),
+        (module(json!({"block": 256})), "`modules[0]`"),
+        (module(json!({"block": 1_u64 << 40})), "`modules[0]`"),
+        (module(json!({"embedding": true})), "`modules[0]`"),
+        (module(json!({"dtype": "bfloat16"})), "`modules[0]`"),
+    ];
+    for (changes, name) in cases {
+        let message = refusal(&with(pack.clone(), changes.clone()));
+        assert!(message.contains(name), "{changes}: {message}");
+    }
+    let text = with(pack["text_config"].clone(), json!({"num_experts": 8}));
+    let message = refusal(&with(pack, json!({"text_config": text})));
+    assert!(message.contains("`text_config.num_experts`"), "{message}");
+}
+
 #[test]
 fn qwen2_reads_its_window_only_if_it_is_enabled() {
     let qwen2 = with(llama(), json!({"model_type": "qwen2", "sliding_window": 0}));

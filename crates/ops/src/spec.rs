@@ -27,6 +27,17 @@ impl RopeSpec {
     }
 }
 
+/// Rotation of the inputs of a matrix: each block of columns is multiplied by its signs, then by the Walsh-Hadamard
+/// matrix of its width in Sylvester's order over the root of the width. The rotation back has the two factors in the
+/// other order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HadamardSpec {
+    /// Width of a block; a power of two.
+    pub block: usize,
+    /// `[cols]` of 1 or -1.
+    pub signs: Vec<f32>,
+}
+
 /// Positions of its sequence that a row sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mask {

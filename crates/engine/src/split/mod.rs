@@ -9,7 +9,8 @@ mod compute;
 mod layers;
 
 use mlxk_ops::{
-    Act, Batch, Ops, OpsError, Result, Rope, RopeSpec, Routes, Sequence, Vector, Weight, Weights,
+    Act, Batch, HadamardSpec, Ops, OpsError, Result, Rope, RopeSpec, Routes, Sequence, Vector,
+    Weight, Weights,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -66,6 +67,11 @@ impl Split {
         }
     }
 
+    /// Returns the device of a tensor.
+    fn device_of_tensor(&self, name: &str) -> usize {
+        layer_of(name).map_or(GPU, |layer| self.device_of(layer))
+    }
+
     /// Returns the device of a layer.
     fn device_of(&self, layer: usize) -> usize {
         if layer < self.cpu_layers { CPU } else { GPU }
@@ -74,8 +80,15 @@ impl Split {
 
 impl Weights for Split {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
-        let device = layer_of(&tensor.name).map_or(GPU, |layer| self.device_of(layer));
+        let device = self.device_of_tensor(&tensor.name);
         let weight = self.devices[device].load(tensor, bias)?;
+        self.weights.push((device, weight));
+        Ok(Weight(self.weights.len() as u32 - 1))
+    }
+
+    fn load_rotated(&mut self, tensor: QuantTensor, rotation: HadamardSpec) -> Result<Weight> {
+        let device = self.device_of_tensor(&tensor.name);
+        let weight = self.devices[device].load_rotated(tensor, rotation)?;
         self.weights.push((device, weight));
         Ok(Weight(self.weights.len() as u32 - 1))
     }

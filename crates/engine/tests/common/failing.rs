@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mlxk_cpu::Cpu;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
-    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, OpsError, Pieces,
-    Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec, Sequence,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, HadamardSpec, OpsError,
+    Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec, Sequence,
     StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
@@ -32,6 +32,9 @@ pub(crate) struct Failing {
 impl Weights for Failing {
     fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight> {
         self.inner.load(tensor, bias)
+    }
+    fn load_rotated(&mut self, tensor: QuantTensor, rotation: HadamardSpec) -> Result<Weight> {
+        self.inner.load_rotated(tensor, rotation)
     }
     fn load_vector(&mut self, values: Vec<f32>) -> Result<Vector> {
         self.inner.load_vector(values)

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     ReversedFilter,
     /// Decays without their bias.
     NoDecayBias,
+    /// A sign of a rotation.
+    FlippedSign,
     /// Two residual streams in the place of each other.
     SwappedStreams,
 }
@@ -61,6 +63,12 @@ impl Fault {
                 }
             }
             Self::NoDecayBias => find(made, "model.layers.0.self_attn.dt_bias").data.fill(0),
+            Self::FlippedSign => {
+                let path = "language_model.model.layers.1.mlp.down_proj.signs";
+                let data = &mut find(made, path).data;
+                // The sign of a little-endian F32.
+                data[3] ^= 0x80;
+            }
             Self::SwappedStreams => {
                 let path = "model.language_model.altup_projections";
                 let first = find(made, &format!("{path}.0.weight")).data.clone();

@@ -50,7 +50,12 @@ impl Made {
         for tensor in &golden.tensors {
             let count = tensor.shape.iter().product();
             let name = format!("{}/{}", golden.seed, tensor.name);
-            let values = fill(&name, count, tensor.centre, tensor.spread);
+            let mut values = fill(&name, count, tensor.centre, tensor.spread);
+            if name.rsplit('.').next() == Some("signs") {
+                for value in &mut values {
+                    *value = if *value < 0.0 { -1.0 } else { 1.0 };
+                }
+            }
             made.add(tensor, &values);
         }
         made

@@ -34,6 +34,7 @@ macro_rules! kernel {
 }
 
 pub(crate) static EMBED: Kernel = kernel!("embed", []);
+pub(crate) static HADAMARD: Kernel = kernel!("hadamard", ["BLOCK", "PART", "BACK"]);
 pub(crate) static PRODUCT: Kernel = kernel!("product", ["TILE", "SELECT", "BIAS"], "wide_rows");
 /// Like [`PRODUCT`], for rows that end within a block.
 pub(crate) static TAIL_PRODUCT: Kernel =

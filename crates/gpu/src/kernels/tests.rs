@@ -41,6 +41,8 @@ fn without_weights() -> Vec<Variant> {
         Variant::new(&ADD_SCALED, &[]),
         Variant::new(&WEIGH, &[]),
         Variant::new(&SELECTIVE_SCAN, &[128]),
+        Variant::new(&HADAMARD, &[512, 512, 0]),
+        Variant::new(&HADAMARD, &[8192, 4096, 1]),
     ];
     for flag in [0, 1] {
         all.push(Variant::new(&ROPE, &[flag]));

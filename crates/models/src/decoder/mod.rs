@@ -104,6 +104,7 @@ impl Decoder {
         let (names, hidden) = (spec.names, spec.hidden);
         let prefix = loader.choose_prefix(spec.prefix, spec.other_prefixes, names.embed_tokens);
         loader.enter(prefix, spec.skipped);
+        loader.pack(&spec.packed);
         let mut ropes = Vec::with_capacity(spec.ropes.len());
         for rope in &spec.ropes {
             ropes.push(loader.rope(rope.clone())?);

@@ -4,6 +4,7 @@
 use mlxk_ops::{Mask, RopeSpec};
 
 use crate::head::HeadSpec;
+use crate::loader::PackedModule;
 use crate::model::Output;
 use crate::parts::{ExpertsSpec, GroupedSpec, LayerInputsSpec, NormSpec, PartSpec, StreamsSpec};
 
@@ -18,6 +19,8 @@ pub(crate) struct DecoderSpec {
     /// Prefixes of the tensors of other modalities, which are not loaded.
     pub(crate) skipped: &'static [&'static str],
     pub(crate) names: Names,
+    /// Matrices whose inputs are rotated.
+    pub(crate) packed: Vec<PackedModule>,
     /// Width of the residual stream.
     pub(crate) hidden: usize,
     pub(crate) vocab_size: usize,

@@ -62,6 +62,7 @@ impl Common {
             other_prefixes: &[],
             skipped: &[],
             names: Names::USUAL,
+            packed: Vec::new(),
             hidden: self.hidden,
             vocab_size: self.vocab_size,
             max_positions: self.max_positions,

@@ -79,6 +79,7 @@ mod phimoe;
 mod phixtral;
 mod plamo;
 mod plamo2;
+mod prism;
 mod published;
 mod qwen;
 mod qwen2;
@@ -175,6 +176,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     phixtral::FAMILY,
     plamo::FAMILY,
     plamo2::FAMILY,
+    prism::FAMILY,
     qwen::FAMILY,
     qwen2::FAMILY,
     qwen3::FAMILY,

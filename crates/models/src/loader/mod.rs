@@ -1,5 +1,6 @@
 //! Loads the modules of a model, and keeps track of the tensors that it uses.
 
+mod packed;
 mod source;
 
 use std::collections::HashSet;
@@ -9,11 +10,13 @@ use mlxk_format::{Checkpoint, FormatError};
 use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
 use mlxk_tensor::QuantTensor;
 
+use self::packed::PackedModules;
 use self::source::Source;
 use crate::config::Config;
 use crate::error::ModelError;
 use crate::model::Progress;
 use crate::tensors::TensorNeed;
+pub(crate) use packed::PackedModule;
 
 /// Tensors that the weight of a module may consist of.
 const WEIGHT_SUFFIXES: &[&str] = &["weight", "scales", "biases", "global_scale", "weight_scale"];
@@ -43,6 +46,8 @@ pub(crate) struct Loader<'a> {
     is_bare: bool,
     /// Prefixes of the tensors of other modalities.
     skipped: &'static [&'static str],
+    /// Modules whose inputs are rotated, with the widths of the blocks, until they are loaded.
+    packed: PackedModules,
     done_bytes: u64,
     total_bytes: u64,
 }
@@ -71,6 +76,7 @@ impl<'a> Loader<'a> {
             prefix: "",
             is_bare: false,
             skipped: &[],
+            packed: PackedModules::default(),
             done_bytes: 0,
             total_bytes: 0,
         }
@@ -118,7 +124,7 @@ impl<'a> Loader<'a> {
     ) -> Result<Weight, ModelError> {
         let tensor = self.matrix(path, shape)?;
         let bias = self.bias(path, &shape[..1], bias)?;
-        self.load(tensor, bias)
+        self.load_module(path, tensor, bias)
     }
 
     /// Loads the stack `[count, rows, cols]` of the module `path`, with its `.bias` `[count, rows]` if
@@ -152,7 +158,7 @@ impl<'a> Loader<'a> {
             let range = first..first + rows;
             first = range.end;
             let bias = bias.as_ref().map(|bias| bias[range.clone()].to_vec());
-            *weight = self.load(tensor.row_range(range), bias)?;
+            *weight = self.load_module(path, tensor.row_range(range), bias)?;
         }
         Ok(weights)
     }
@@ -179,7 +185,7 @@ impl<'a> Loader<'a> {
             let bias = bias.as_ref().map(|bias| {
                 ranges.iter().flat_map(|range| &bias[range.clone()]).copied().collect()
             });
-            *weight = self.load(tensor.joined_rows(&ranges), bias)?;
+            *weight = self.load_module(path, tensor.joined_rows(&ranges), bias)?;
         }
         Ok(weights)
     }
@@ -359,6 +365,7 @@ impl<'a> Loader<'a> {
     /// Refuses tensors that were not asked for, because the model would not be the one in the files.
     pub(crate) fn finish(mut self) -> Result<(), ModelError> {
         let Source::Files(checkpoint, _) = &self.source else { return Ok(()) };
+        self.packed.check_used()?;
         let unused = checkpoint.names().find(|name| {
             !self.known.contains(*name)
                 // Old conversions store rotary frequencies, which follow from the configuration.

@@ -1,7 +1,7 @@
 //! The two things that loading can be: carrying tensors from files to a device, or listing them.
 
 use mlxk_format::{Checkpoint, FormatError};
-use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
+use mlxk_ops::{HadamardSpec, Rope, RopeSpec, Vector, Weight, Weights};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
 use crate::error::ModelError;
@@ -113,6 +113,17 @@ impl Source<'_> {
     ) -> Result<Weight, ModelError> {
         match self {
             Self::Files(_, ops) => Ok(ops.load(tensor, bias)?),
+            Self::List(_) => Ok(Weight(0)),
+        }
+    }
+
+    pub(super) fn put_rotated(
+        &mut self,
+        tensor: QuantTensor,
+        rotation: HadamardSpec,
+    ) -> Result<Weight, ModelError> {
+        match self {
+            Self::Files(_, ops) => Ok(ops.load_rotated(tensor, rotation)?),
             Self::List(_) => Ok(Weight(0)),
         }
     }
