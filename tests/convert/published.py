@@ -176,6 +176,8 @@ CASES = {
     "kimi_linear-plain": (kimi, None),
     "recurrent_gemma-plain": (plain, None),
     "rwkv7-plain": (plain, None),
+    "baichuan_m1-plain": (plain, None),
+    "gear-plain": (plain, None),
     "Klear-plain": (in_place, None),
     "gemma3n-plain": (plain, None),
 }

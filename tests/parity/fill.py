@@ -15,7 +15,7 @@ GAMMA = np.uint64(0x9E3779B97F4A7C15)
 EMBEDDING = re.compile(r"(embed_tokens|embed_in|wte|wpe|tok_embeddings|token_embeddings|word_embeddings|embeddings?)\.")
 QUERY_KEY = re.compile(
     r"(q_proj|k_proj|qkv_proj|q_k_v_proj|q_b_proj|kv_b_proj|kv_a_proj_with_mqa|embed_q|c_attn|wqkv|Wqkv|query_key_value|"
-    r"att_proj|c_q|c_k)\.weight$")
+    r"att_proj|c_q|c_k|W_pack)\.weight$")
 ROUTER = re.compile(r"(gate|router|router\.layer|gate\.wg|gate\.gate_proj|gate\.proj|router\.gate)\.weight$")
 HEAD_NORM = re.compile(r"(q_norm|k_norm|query_layernorm|key_layernorm|[qk]_layernorm(\.norms\.\d+)?)\.weight$")
 # Parameters of an xIELU, before their softplus.
@@ -69,6 +69,9 @@ def rule(path, shape, gemma):
     # Factors of ternary matrices.
     if name == "weight_scale":
         return (0.16, 0.02) if path.endswith(("q_proj.weight_scale", "k_proj.weight_scale")) else (0.1, 0.02)
+    # Filters over two keys or values.
+    if name in ("conv_k", "conv_v"):
+        return 0.3, 0.7
     if name in XIELU:
         return XIELU[name]
     # A state remembers some tokens, and some heads remember more than others.

@@ -87,7 +87,7 @@ def is_ternary(config):
 
 def weights_of(model, config, seed):
     """Fill the parameters of a model. Return shape, centre and spread by checkpoint name."""
-    gemma = config["model_type"].startswith("gemma")
+    gemma = config["model_type"].startswith(("gemma", "gear"))
     tied = config["model_type"].startswith("gemma3")
     plan, packed, modules = {}, set(), dict(model.named_modules())
     source = build(packs.twin(config)) if packs.is_pack(config) else model
@@ -116,6 +116,8 @@ def weights_of(model, config, seed):
     kept = model.sanitize({**weights, **extra}) if hasattr(model, "sanitize") else weights
     if config["model_type"] == "minicpm" and config["tie_word_embeddings"]:
         kept.pop("lm_head.weight")                   # a copy that no module takes
+    if config["model_type"] == "baichuan_m1":
+        kept["lm_head.weight"] = weights["lm_head.weight"]   # as in the file; see `normalize_head`
     assert set(kept) == set(weights), "the names are not those that mlx-lm saves"
     model.load_weights(list(kept.items()), strict=True)
     return plan
@@ -150,6 +152,13 @@ def store(model, dtype):
         exact = name.endswith(("global_scale", *EXACT))
         kept[name] = value if exact else value.astype(getattr(mx, dtype)).astype(mx.float32)
     model.load_weights(list(kept.items()), strict=False)
+
+
+def normalize_head(model, dtype):
+    """Do what Baichuan-M1 does when it loads an output matrix that isn't quantized."""
+    if isinstance(model.lm_head, nn.Linear):
+        weight = model.lm_head.weight.astype(getattr(mx, dtype))
+        model.lm_head.weight = model.sanitize({"lm_head.weight": weight})["lm_head.weight"].astype(mx.float32)
 
 
 def table(model, plan, dtype):
@@ -279,6 +288,8 @@ def make(case, mode):
     model, config = quantize(model, config, mode)
     dtype = MODES[mode][1]
     store(model, dtype)
+    if config["model_type"] == "baichuan_m1":
+        normalize_head(model, dtype)
     tensors = table(model, plan, dtype)
     widen_scaled(model)
     model.eval()

@@ -1,6 +1,6 @@
 """The cases of recurrent and hybrid families; see `families.py`."""
 
-VOCABULARY = 256
+from families import VOCABULARY, WINDOW
 
 LFM2 = {
     "model_type": "lfm2", "vocab_size": VOCABULARY, "hidden_size": 128, "num_hidden_layers": 4,
@@ -194,7 +194,28 @@ RWKV7 = {
     "tie_word_embeddings": False,
 }
 
+BAICHUAN_M1 = {
+    "model_type": "baichuan_m1", "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 192,
+    "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "rope_theta": 10000.0,
+    "sliding_window": WINDOW, "sliding_window_layers": [1], "conv_window": 2, "rms_norm_eps": 1e-5,
+    "num_swa_attention_heads": 8, "num_swa_key_value_heads": 4, "max_position_embeddings": 512,
+}
+GEAR = {
+    "model_type": "gear", "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 192,
+    "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 48,
+    "rms_norm_eps": 1e-5, "max_position_embeddings": 512, "query_pre_attn_scalar": 24, "sliding_window": WINDOW,
+    "layer_types": ["conv_mixer", "sliding_attention", "conv_mixer", "full_attention"], "rope_theta": 100000.0,
+}
+
 CONFIGS = {
+    "baichuan_m1-plain": BAICHUAN_M1,
+    "baichuan_m1-heads": {**BAICHUAN_M1, "sliding_window_layers": [2, 0], "num_swa_attention_heads": None,
+                          "num_swa_key_value_heads": None},
+    "gear-plain": GEAR,
+    "gear-bias": {**GEAR, "attention_bias": True, "conv_L_cache": 5, "tie_word_embeddings": False,
+                  "hidden_activation": "silu", "rope_local_base_freq": 5000.0, "query_pre_attn_scalar": None,
+                  "final_logit_softcapping": 5.0, "attn_logit_softcapping": 8.0, "num_key_value_heads": None,
+                  "rope_scaling": {"rope_type": "linear", "factor": 2.0}},
     "mamba-plain": MAMBA,
     "mamba-tied": {**MAMBA, "tie_word_embeddings": True, "use_bias": True, "use_conv_bias": False,
                    "time_step_rank": 24, "use_bcdt_rms": True},
@@ -267,10 +288,14 @@ CONFIGS = {
         "time_step_limit": [0.01, 1.0], "n_groups": 1, "hybrid_override_pattern": None,
         "layers_block_type": ["mamba", "moe", "attention", "moe"], "num_hidden_layers": None},
 }
-for _case in ("lfm2-bias", "nemotron_h-latent", "bailing_hybrid-bias", "recurrent_gemma-uncapped"):
+for _case in ("baichuan_m1-heads", "lfm2-bias", "nemotron_h-latent", "bailing_hybrid-bias", "recurrent_gemma-uncapped"):
     CONFIGS[_case] = {key: value for key, value in CONFIGS[_case].items() if value is not None}
 
 CASES = {
+    "baichuan_m1-plain": ["f32", "affine4g64", "mxfp8"],
+    "baichuan_m1-heads": ["bf16"],
+    "gear-plain": ["f32", "affine4g64", "mxfp4"],
+    "gear-bias": ["bf16"],
     "mamba-plain": ["f32", "affine4g64"],
     "mamba-tied": ["bf16"],
     "falcon_mamba-plain": ["f32", "mxfp4"],
@@ -323,6 +348,8 @@ def attention_layers(config):
     kind = config["model_type"]
     if kind in ("mamba", "falcon_mamba", "mamba2", "rwkv7"):
         return 0
+    if kind == "gear":
+        return sum(kind != "conv_mixer" for kind in config["layer_types"])
     if kind == "plamo2":
         step = config["mamba_step"]
         return sum(i % step == step // 2 for i in range(config["num_hidden_layers"]))

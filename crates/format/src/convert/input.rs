@@ -69,6 +69,14 @@ impl Arithmetic {
                 return;
             }
             Self::Multiply(factor) => round(dtype, *factor),
+            Self::UnitRows { eps } => {
+                let square: f64 = out.iter().map(|&value| f64::from(value).powi(2)).sum();
+                let length = square.sqrt() as f32 + eps;
+                for out in out {
+                    *out = round(dtype, *out / length);
+                }
+                return;
+            }
             Self::MultiplyRows { common, rows } => {
                 round(dtype, round(dtype, *common) * round(dtype, rows[row]))
             }

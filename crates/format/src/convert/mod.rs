@@ -97,6 +97,11 @@ pub enum Arithmetic {
         /// Factor of each row.
         rows: Vec<f32>,
     },
+    /// Every row of a matrix is divided by its length plus a small number.
+    UnitRows {
+        /// The number.
+        eps: f32,
+    },
 }
 
 /// Rule for quantizing a module.

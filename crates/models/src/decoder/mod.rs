@@ -145,7 +145,7 @@ impl Decoder {
                     loaded.factor = Some(loader.number(&format!("{path}.{name}"))?);
                 }
                 blocks.push(loaded);
-                caches += usize::from(block.part.cache(hidden).is_some());
+                caches += block.part.caches(hidden).count();
             }
             if let (Some(name), Some(last)) = (spec.layer_scalar, blocks.last_mut()) {
                 last.stream_scale = Some(loader.number(&format!("{path}.{name}"))?);
@@ -301,6 +301,9 @@ fn load_head(
     tokens: Weight,
 ) -> std::result::Result<Option<Weight>, ModelError> {
     let (path, shape) = (spec.names.lm_head, [spec.vocab_size, spec.hidden]);
+    if let (Some(eps), Output::Logits) = (spec.unit_head, spec.output) {
+        return loader.unit_rows(path, shape, eps).map(Some);
+    }
     Ok(match spec.output {
         Output::Logits if spec.bare_head => Some(loader.bare_matrix(path, shape)?),
         Output::Logits => Some(loader.head(path, spec.tied, tokens, shape, spec.head_bias)?),

@@ -22,7 +22,7 @@ impl DecoderSpec {
         for part in parts() {
             part.plan(self.hidden, &mut scratch);
         }
-        let mut layers: Vec<_> = parts().filter_map(|part| part.cache(self.hidden)).collect();
+        let mut layers: Vec<_> = parts().flat_map(|part| part.caches(self.hidden)).collect();
         if self.sees_all() {
             layers.truncate(1);
         }

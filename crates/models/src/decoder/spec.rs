@@ -67,6 +67,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) tied: Option<bool>,
     /// `true` if the name of the output projection has no suffix.
     pub(crate) bare_head: bool,
+    /// Number that is added to the lengths of the rows of an output projection of floats, by which they are divided.
+    pub(crate) unit_head: Option<f32>,
     /// Name of a number by which logits are multiplied.
     pub(crate) head_factor: Option<&'static str>,
     /// `true` if the output projection adds a bias.

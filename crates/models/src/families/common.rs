@@ -87,6 +87,7 @@ impl Common {
             norm_between: false,
             tied: self.tied,
             bare_head: false,
+            unit_head: None,
             head_factor: None,
             head_bias: false,
             output: Output::Logits,

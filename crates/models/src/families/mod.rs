@@ -6,6 +6,7 @@
 
 mod afmoe;
 mod apertus;
+mod baichuan_m1;
 mod bailing_hybrid;
 mod bailing_moe;
 mod bailing_v3;
@@ -22,6 +23,7 @@ mod exaone4;
 mod exaone_moe;
 mod falcon_h1;
 mod family;
+mod gear;
 mod gemma;
 mod gemma2;
 mod gemma3;
@@ -107,6 +109,7 @@ pub use published::PublishedNames;
 pub(crate) const FAMILIES: &[Family] = &[
     afmoe::FAMILY,
     apertus::FAMILY,
+    baichuan_m1::FAMILY,
     bailing_hybrid::FAMILY,
     bailing_moe::FAMILY,
     bailing_v3::FAMILY,
@@ -120,6 +123,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     exaone4::FAMILY,
     exaone_moe::FAMILY,
     falcon_h1::FAMILY,
+    gear::FAMILY,
     gemma::FAMILY,
     gemma2::FAMILY,
     gemma3::FAMILY,

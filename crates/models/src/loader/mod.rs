@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use mlxk_format::{Checkpoint, FormatError};
 use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
-use mlxk_tensor::QuantTensor;
+use mlxk_tensor::{Dense, QuantTensor, Storage};
 
 use self::packed::PackedModules;
 use self::source::Source;
@@ -218,6 +218,33 @@ impl<'a> Loader<'a> {
         let name = self.full(name);
         let tensor = self.source.bare_matrix(&name, shape)?;
         self.known.insert(name);
+        self.load(tensor, None)
+    }
+
+    /// Loads the matrix `[rows, cols]` of the module `path`. If it isn't quantized, each of its rows is divided by its
+    /// length plus `eps`, and rounded to the type of the file.
+    pub(crate) fn unit_rows(
+        &mut self,
+        path: &str,
+        shape: [usize; 2],
+        eps: f32,
+    ) -> Result<Weight, ModelError> {
+        let mut tensor = self.matrix(path, shape)?;
+        let is_list = matches!(self.source, Source::List(_));
+        if let (Storage::Dense(Dense { dtype, data }), false) = (&mut tensor.storage, is_list) {
+            let (cols, mut bytes) = (shape[1], Vec::with_capacity(data.len()));
+            let mut row = vec![0.0; cols];
+            for index in 0..shape[0] {
+                let first = index * cols;
+                (first..).zip(&mut row).for_each(|(at, value)| *value = dtype.get(data, at));
+                let square: f64 = row.iter().map(|&value| f64::from(value).powi(2)).sum();
+                let length = square.sqrt() as f32 + eps;
+                for value in &row {
+                    dtype.put(value / length, &mut bytes);
+                }
+            }
+            *data = bytes.into();
+        }
         self.load(tensor, None)
     }
 

@@ -8,6 +8,7 @@ use mlxk_ops::{
 use super::attention_sizes::AttentionSizes;
 use super::earlier_run::{EarlierRun, EarlierRunSpec};
 use super::head_norm::{HeadNorm, QkNorm};
+use super::kv_conv::{KvConv, KvConvSpec};
 use super::kv_widths::KvWidths;
 use super::norm::{Norm, NormSpec, SubNorm};
 use super::part::{Part, Place};
@@ -22,6 +23,8 @@ pub(crate) struct GroupedSpec {
     pub(crate) biases: Biases,
     pub(crate) names: AttentionNames,
     pub(crate) qkv: QkvLayout,
+    /// A convolution over keys and values.
+    pub(crate) kv_conv: Option<KvConvSpec>,
     /// Norms of queries and keys.
     pub(crate) qk_norm: Option<QkNorm>,
     /// `true` if queries and keys are rotated before their norms.
@@ -161,6 +164,7 @@ pub(crate) struct Attention {
     rope_first: bool,
     earlier: Option<EarlierRun>,
     gate: Option<Gate>,
+    kv_conv: Option<KvConv>,
     /// Norm of the results, and its result, `[rows, heads · value_dim]`.
     sub_norm: Option<(Norm, Slot)>,
     value_scale: Option<f32>,
@@ -232,6 +236,7 @@ impl GroupedSpec {
             biases: Biases::all(false),
             names: AttentionNames::USUAL,
             qkv: QkvLayout::Separate,
+            kv_conv: None,
             qk_norm: None,
             rope_first: false,
             gate: None,
@@ -277,6 +282,12 @@ impl GroupedSpec {
         if self.shared.is_some() { None } else { Some(self.kv_widths().cache(window)) }
     }
 
+    /// Returns what the part keeps next to keys and values.
+    pub(super) fn second_cache(&self) -> Option<LayerCache> {
+        let values = |conv: KvConvSpec| conv.state_values(self.kv_widths());
+        self.kv_conv.map(|conv| LayerCache::State { values: values(conv) })
+    }
+
     const fn value_width(&self) -> usize {
         match self.value_dim {
             Some(width) => width,
@@ -302,6 +313,9 @@ impl GroupedSpec {
         }
         if self.sub_norm.is_some() {
             self.plan_sub_norm(scratch);
+        }
+        if self.kv_conv.is_some() {
+            KvConvSpec::plan(self.kv_widths(), scratch);
         }
         if self.earlier.is_some() {
             EarlierRunSpec::plan(self.sizes.heads, self.value_width(), scratch);
@@ -389,6 +403,10 @@ impl GroupedSpec {
                 Some(spec.load(loader, self.sizes, slots)?)
             }
         };
+        let kv_conv = match &self.kv_conv {
+            None => None,
+            Some(spec) => Some(spec.load(loader, place, self.kv_widths(), scratch)?),
+        };
         let o_proj = place.of(self.names.o);
         Ok(Attention {
             q_proj,
@@ -399,6 +417,7 @@ impl GroupedSpec {
             rope_first: self.rope_first,
             earlier,
             gate,
+            kv_conv,
             sub_norm,
             value_scale: self.value_scale,
             turned: (self.qkv == QkvLayout::KeysByTurns).then(|| self.plan_turned(scratch)),
@@ -554,6 +573,10 @@ impl Attention {
             let all = Pieces { offset: 0, stride: 0 };
             ops.copy_pieces((v, all), (k, all), 1, width);
         }
+        let [k, v] = match &self.kv_conv {
+            None => [k, v],
+            Some(conv) => conv.forward(ops, [k, v], scratch, batch),
+        };
         let AttentionSpec { heads, kv_heads, .. } = self.spec;
         let q_norm = self.norms.as_ref().map(|norms| (&norms.q, scratch[norms.q_normed]));
         let k_norm = self

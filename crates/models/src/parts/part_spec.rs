@@ -10,6 +10,7 @@ use super::embeddings::EmbeddingsSpec;
 use super::experts::ExpertsSpec;
 use super::fading_attention::FadingAttentionSpec;
 use super::griffin::GriffinSpec;
+use super::kv_mixer::KvMixerSpec;
 use super::latent::LatentSpec;
 use super::layer_input::LayerInputSpec;
 use super::linear::LinearSpec;
@@ -32,6 +33,7 @@ pub(crate) enum PartSpec {
     Attention(GroupedSpec),
     Latent(LatentSpec),
     ShortConv(ShortConvSpec),
+    KvMixer(KvMixerSpec),
     DeltaNet(DeltaNetSpec),
     Mamba(MambaSpec),
     ColumnMamba(ColumnMambaSpec),
@@ -64,6 +66,7 @@ impl PartSpec {
             Self::Attention(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Latent(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::ShortConv(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::KvMixer(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::DeltaNet(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mamba(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::ColumnMamba(spec) => Box::new(spec.load(loader, place, scratch)?),
@@ -95,6 +98,9 @@ impl PartSpec {
             }
             Self::ShortConv(_) => {
                 ShortConvSpec::plan(hidden, scratch);
+            }
+            Self::KvMixer(spec) => {
+                spec.plan(scratch);
             }
             Self::DeltaNet(spec) => {
                 spec.plan(scratch);
@@ -156,7 +162,7 @@ impl PartSpec {
             Self::Attention(spec) => Some(spec.mixer()),
             Self::AltUp(spec) => Some(spec.attention.mixer()),
             Self::Latent(_) => Some("latent attention"),
-            Self::ShortConv(_) => Some("short convolution"),
+            Self::ShortConv(_) | Self::KvMixer(_) => Some("short convolution"),
             Self::DeltaNet(_) | Self::SplitDelta(_) => Some("gated delta net"),
             Self::Mamba(_) | Self::ColumnMamba(_) | Self::PlamoMamba(_) => Some("selective scan"),
             Self::FadingAttention(_) => Some("linear attention"),
@@ -173,13 +179,23 @@ impl PartSpec {
         }
     }
 
-    /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing.
-    pub(crate) fn cache(&self, hidden: usize) -> Option<LayerCache> {
+    /// Returns the caches of the part: what it keeps of earlier tokens.
+    pub(crate) fn caches(&self, hidden: usize) -> impl Iterator<Item = LayerCache> {
+        let second = match self {
+            Self::Attention(spec) => spec.second_cache(),
+            _ => None,
+        };
+        self.cache(hidden).into_iter().chain(second)
+    }
+
+    /// Returns the first of the caches of the part, or `None` if it has none.
+    fn cache(&self, hidden: usize) -> Option<LayerCache> {
         match self {
             Self::Attention(spec) => spec.cache(),
             Self::AltUp(spec) => spec.attention.cache(),
             Self::Latent(spec) => Some(spec.kv_widths().cache(None)),
             Self::ShortConv(spec) => Some(LayerCache::State { values: spec.state_values(hidden) }),
+            Self::KvMixer(spec) => Some(LayerCache::State { values: spec.state_values() }),
             Self::DeltaNet(spec) => Some(LayerCache::State { values: spec.state_values() }),
             Self::Mamba(spec) => Some(LayerCache::State { values: spec.state_values() }),
             Self::ColumnMamba(spec) => Some(LayerCache::State { values: spec.state_values() }),
@@ -217,6 +233,12 @@ impl From<LatentSpec> for PartSpec {
 impl From<ShortConvSpec> for PartSpec {
     fn from(spec: ShortConvSpec) -> Self {
         Self::ShortConv(spec)
+    }
+}
+
+impl From<KvMixerSpec> for PartSpec {
+    fn from(spec: KvMixerSpec) -> Self {
+        Self::KvMixer(spec)
     }
 }
 
