@@ -134,6 +134,9 @@ def quantize(model, config, mode):
         recipe = overrides(mode, path)
         if recipe is not None:
             return copy.deepcopy(recipe)
+        if type(module).__name__ == "FusedLinear":
+            # It takes no mode. A checkpoint has to list its modules, or mlx-lm doesn't load it.
+            return {key: how[key] for key in ("group_size", "bits")}
         return own(path, module) if own else True
 
     model, quantized = quantize_model(
@@ -235,7 +238,8 @@ def run(model, ids, by_softmax=False):
         greedy.append(int(first))
         margins.append(float(step[first] - step[second]) / deviation)
         step = np.array(model(mx.array([[greedy[-1]]]), cache=cache)[0, -1])
-    whole = np.array(model(mx.array([ids + greedy[:-1]]))[0, PROMPT - 1:])
+    # The last token makes Phi-3-small's blocks whole, without which mlx-lm moves them.
+    whole = np.array(model(mx.array([ids + greedy]))[0, PROMPT - 1:-1])
     cached = np.abs(whole - np.array(steps)).max() / deviation
     return logits, deviation, greedy, margins, scores.deviations, cached
 
@@ -295,7 +299,7 @@ def make(case, mode):
     model.eval()
     ids = tokens(f"{seed}/ids", PROMPT, VOCABULARY)
     logits, deviation, greedy, margins, scores, cached = run(
-        model, ids, config["model_type"] in ("gemma2", "olmo"))
+        model, ids, config["model_type"] in ("gemma2", "olmo", "phi3small") or "attn_logit_softcapping" in config)
     tensors += [[name, list(shape), 0.0, 0.5] for name, shape in skipped(config).items()]
 
     plain = np.array(widened(model, case, seed)(mx.array([ids]))[0])
@@ -340,19 +344,36 @@ def write(path, golden):
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
+def added_mask(x, cache=None, **_):
+    """Return a mask to add to scores. mlx-lm's are no numbers any more."""
+    length, offset = x.shape[1], cache.offset if cache else 0
+    seen = mx.arange(offset + length)[None] <= mx.arange(offset, offset + length)[:, None]
+    return mx.where(seen, 0.0, -1e31)
+
+
+def repair_phi3small():
+    """Keep mlx-lm's Phi-3-small from adding `True` to the scores of a prompt, and from writing to logits of tokens that
+    a small vocabulary doesn't have. Tokens one by one have the same logits without this."""
+    from mlx_lm.models import phi3small
+
+    made = phi3small.Model.__init__
+
+    def make(self, args):
+        made(self, args)
+        self._dummy_tokenizer_ids = mx.array([], dtype=mx.int32)
+
+    phi3small.create_attention_mask = added_mask
+    phi3small.Model.__init__ = make
+
+
 def repair_olmo():
     """Make mlx-lm's OLMo run: it asks for a package, adds masks to scores that are no numbers, and
     returns its cache with the logits if the head is tied."""
     sys.modules["hf_olmo"] = types.ModuleType("hf_olmo")
     from mlx_lm.models import olmo
 
-    def mask(x, cache=None):
-        length, offset = x.shape[1], cache.offset if cache else 0
-        seen = mx.arange(offset + length)[None] <= mx.arange(offset, offset + length)[:, None]
-        return mx.where(seen, 0.0, -1e31)
-
     call = olmo.Model.__call__
-    olmo.create_attention_mask = mask
+    olmo.create_attention_mask = added_mask
     olmo.Model.__call__ = lambda self, ids, cache=None: first(call(self, ids, cache))
 
 
@@ -391,6 +412,7 @@ def main():
     packs.look_up_in_f32()
     repair_olmo()
     repair_gemma3n()
+    repair_phi3small()
     multiply_ternary()
     wanted = sys.argv[1:]
     CONFIGS.update(hybrids.CONFIGS)

@@ -1,4 +1,4 @@
-"""The cases of recurrent and hybrid families; see `families.py`."""
+"""The cases of recurrent and hybrid families, and of others whose layers differ in kind; see `families.py`."""
 
 from families import VOCABULARY, WINDOW
 
@@ -200,6 +200,17 @@ BAICHUAN_M1 = {
     "sliding_window": WINDOW, "sliding_window_layers": [1], "conv_window": 2, "rms_norm_eps": 1e-5,
     "num_swa_attention_heads": 8, "num_swa_key_value_heads": 4, "max_position_embeddings": 512,
 }
+AFM7 = {
+    "model_type": "afm7", "vocab_size": VOCABULARY, "hidden_dim": 128, "num_layers": 4, "num_kv_reuse_layers": 2,
+    "num_heads": 4, "num_kv_heads": 2, "hidden_dim_scale_factor": 1.505, "rope_theta": 10000.0,
+}
+PHI3_SMALL = {
+    "model_type": "phi3small", "vocab_size": VOCABULARY, "hidden_size": 128, "dense_attention_every_n_layers": 2,
+    "ff_intermediate_size": 192, "gegelu_limit": 1.5, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "layer_norm_epsilon": 1e-5, "blocksparse_block_size": 32,
+    "blocksparse_num_local_blocks": 2, "blocksparse_vert_stride": 3, "mup_embedding_multiplier": 2.0,
+    "mup_attn_multiplier": 6.0, "rope_embedding_base": 10000.0,
+}
 GEAR = {
     "model_type": "gear", "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 192,
     "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 48,
@@ -208,6 +219,11 @@ GEAR = {
 }
 
 CONFIGS = {
+    "afm7-plain": AFM7,
+    "afm7-default": {**{k: v for k, v in AFM7.items() if k != "rope_theta"}, "num_kv_reuse_layers": 1, "num_layers": 3},
+    "phi3small-plain": PHI3_SMALL,
+    "phi3small-unscaled": {**PHI3_SMALL, "mup_use_scaling": False, "mup_width_multiplier": 0, "rope_position_scale": 0.5,
+                           "dense_attention_every_n_layers": 1, "num_hidden_layers": 2, "mup_embedding_multiplier": 0},
     "baichuan_m1-plain": BAICHUAN_M1,
     "baichuan_m1-heads": {**BAICHUAN_M1, "sliding_window_layers": [2, 0], "num_swa_attention_heads": None,
                           "num_swa_key_value_heads": None},
@@ -292,6 +308,10 @@ for _case in ("baichuan_m1-heads", "lfm2-bias", "nemotron_h-latent", "bailing_hy
     CONFIGS[_case] = {key: value for key, value in CONFIGS[_case].items() if value is not None}
 
 CASES = {
+    "afm7-plain": ["f32", "bf16", "affine4g64"],
+    "afm7-default": ["f16"],
+    "phi3small-plain": ["f32", "affine4g64", "mxfp4"],
+    "phi3small-unscaled": ["bf16"],
     "baichuan_m1-plain": ["f32", "affine4g64", "mxfp8"],
     "baichuan_m1-heads": ["bf16"],
     "gear-plain": ["f32", "affine4g64", "mxfp4"],
@@ -348,6 +368,8 @@ def attention_layers(config):
     kind = config["model_type"]
     if kind in ("mamba", "falcon_mamba", "mamba2", "rwkv7"):
         return 0
+    if kind == "afm7":
+        return config["num_layers"]
     if kind == "gear":
         return sum(kind != "conv_mixer" for kind in config["layer_types"])
     if kind == "plamo2":

@@ -163,7 +163,7 @@ fn visible(segment: &Segment, row: usize, spec: &AttentionSpec) -> (usize, usize
     };
     let from = spec.window.map_or(0, from);
     match spec.mask {
-        Mask::Causal => (from, to),
+        Mask::Causal | Mask::Blocks(_) => (from, to),
         Mask::Full => {
             let end = segment.start + segment.rows.len();
             (from, spec.window.map_or(end, |window| end.min(to - 1 + window)))
@@ -207,7 +207,19 @@ impl Operands<'_> {
                         |position: usize| position.saturating_sub(first).min(PAGE_POSITIONS);
                     from_all.fill(within(from));
                     to_all.fill(within(to));
-                    seen |= within(from) < within(to);
+                    let mut sees = within(from) < within(to);
+                    if let (Mask::Blocks(blocks), true) = (spec.mask, sees) {
+                        let own = position(item.segment, row);
+                        sees = false;
+                        for (n, from) in from_all.iter_mut().enumerate() {
+                            if blocks.sees(item.kv_head * group + n, own, first) {
+                                sees = true;
+                            } else {
+                                *from = to_all[n];
+                            }
+                        }
+                    }
+                    seen |= sees;
                 }
                 if seen {
                     self.kernels.attend_page(pages.head(page, item.kv_head), queries, floats);

@@ -485,6 +485,12 @@ impl Compute for Cpu {
         }
     }
 
+    fn snap(&mut self, x: Act, step: f32) {
+        for x in self.step.arena.get_mut(x) {
+            *x = (*x / step).round_ties_even().clamp(-128.0, 127.0) * step;
+        }
+    }
+
     fn scale_columns(&mut self, x: Act, factors: Vector) {
         let factors = self.weights.vector(factors);
         for x in self.step.arena.get_mut(x).chunks_exact_mut(factors.len()) {

@@ -12,6 +12,16 @@ fn table(values: &[f32], cols: usize) -> QuantTensor {
 }
 
 #[test]
+fn numbers_become_multiples_of_a_step() {
+    let mut cpu = Cpu::new(CpuOptions { threads: Some(1), ..CpuOptions::default() }).unwrap();
+    cpu.begin(&Batch::default()).unwrap();
+    let x = cpu.act(2, 4);
+    cpu.write(x, &[0.25, 0.75, -0.25, -1.25, 0.76, -0.74, 100.0, -100.0]).unwrap();
+    cpu.snap(x, 0.5);
+    assert_eq!(cpu.read(x).unwrap(), [0.0, 1.0, -0.0, -1.0, 1.0, -0.5, 63.5, -64.0]);
+}
+
+#[test]
 fn the_largest_values_are_those_that_a_read_finds() {
     let mut cpu = Cpu::new(CpuOptions { threads: Some(1), ..CpuOptions::default() }).unwrap();
     let weight = cpu.load(table(&[0.5, -1.0, 4.0, 4.0, 9.0, 2.0, 1.0, 3.0], 4), None).unwrap();

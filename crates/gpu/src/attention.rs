@@ -1,6 +1,6 @@
 //! Attention: storing of keys and values, and the kernel that fits the rows of a step.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, KvFormat, Mask, Rope, ScoreGrowth, Vector};
+use mlxk_ops::{Act, AttentionSpec, Batch, BlockMask, KvFormat, Mask, Rope, ScoreGrowth, Vector};
 
 use crate::cache::element_bits;
 use crate::compute::ELEMENT_THREADS;
@@ -204,6 +204,7 @@ impl Gpu {
             Mask::Causal if slides(spec) => 0,
             Mask::Causal => 1,
             Mask::Full => 2,
+            Mask::Blocks(_) => 3,
         };
         let constants = [
             spec.head_dim as u32,
@@ -218,6 +219,9 @@ impl Gpu {
         let ends = if mask == 2 { self.ends() } else { 0 };
         let mut parameters = self.score_parameters(spec, tables, factors);
         parameters.push(ends);
+        if let Mask::Blocks(BlockMask { size, local, stride }) = spec.mask {
+            parameters.extend([size, local, stride].map(|number| number.min(1 << 31) as u32));
+        }
         let buffers = vec![
             Bind::Words,
             Bind::Act(q),

@@ -565,6 +565,10 @@ impl Compute for Gpu {
         self.arithmetic(2, x, Bind::Words, 1, factor);
     }
 
+    fn snap(&mut self, x: Act, step: f32) {
+        self.arithmetic(7, x, Bind::Words, 1, step);
+    }
+
     fn scale_columns(&mut self, x: Act, factors: Vector) {
         let factors = self.vector(Some(factors));
         self.arithmetic(3, x, factors, 1, 0.0);

@@ -344,6 +344,21 @@ fn products_of_rotated_activations() {
 }
 
 #[test]
+fn multiples_of_a_step() {
+    check(5, (1..20usize, 1..30usize), |pair, (rows, cols)| {
+        // Some are in the middle of two multiples, and some are beyond the last one.
+        let numbers: Vec<f32> = (0..rows * cols).map(|i| (i as f32 - 290.0) * 0.125).collect();
+        let found = pair.both(|ops| {
+            begin(ops);
+            let x = input(ops, &numbers, cols);
+            ops.snap(x, 0.25);
+            read(ops, x)
+        });
+        assert_within([&found[0], &found[1]], 0.0, "multiples of a step")
+    });
+}
+
+#[test]
 fn sums_and_products_of_elements() {
     check(
         20,

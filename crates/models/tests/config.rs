@@ -2,7 +2,7 @@
 
 use mlxk_models::registry::shape_of;
 use mlxk_models::{TensorKind, tensors};
-use mlxk_ops::CacheSpec;
+use mlxk_ops::{CacheSpec, LayerCache};
 use serde_json::{Value, json};
 
 fn llama() -> Value {
@@ -236,6 +236,75 @@ fn impossible_packs_are_named() {
     let text = with(pack["text_config"].clone(), json!({"num_experts": 8}));
     let message = refusal(&with(pack, json!({"text_config": text})));
     assert!(message.contains("`text_config.num_experts`"), "{message}");
+}
+
+#[test]
+fn impossible_convolutions_blocks_and_shared_layers_are_named() {
+    let cases = [
+        ("baichuan_m1", json!({"conv_window": 3}), "`conv_window`"),
+        ("baichuan_m1", json!({"conv_window": null}), "`conv_window`"),
+        ("baichuan_m1", json!({"sliding_window_layers": [3]}), "`sliding_window_layers`"),
+        ("baichuan_m1", json!({"sliding_window_layers": [-1]}), "`sliding_window_layers`"),
+        ("baichuan_m1", json!({"sliding_window_layers": null}), "`sliding_window_layers`"),
+        ("baichuan_m1", json!({"num_swa_key_value_heads": 3}), "`num_swa_key_value_heads`"),
+        ("baichuan_m1", json!({"num_swa_attention_heads": 128}), "`hidden_size`"),
+        ("baichuan_m1", json!({"tie_word_embeddings": true}), "`tie_word_embeddings`"),
+        ("gear", json!({"conv_L_cache": 0}), "`conv_L_cache`"),
+        ("gear", json!({"conv_L_cache": 1 << 20}), "`conv_L_cache`"),
+        ("gear", json!({"layer_types": ["conv_mixer"]}), "`layer_types`"),
+        ("gear", json!({"layer_types": vec!["mamba"; 4]}), "`mamba`"),
+        ("gear", json!({"attn_logit_softcapping": -1}), "`attn_logit_softcapping`"),
+        ("gear", json!({"use_bidirectional_attention": true}), "`use_bidirectional_attention`"),
+        ("gear", json!({"hidden_activation": "relu"}), "`relu`"),
+        ("afm7", json!({"num_kv_reuse_layers": 4}), "`num_kv_reuse_layers`"),
+        ("afm7", json!({"num_kv_reuse_layers": null}), "`num_kv_reuse_layers`"),
+        ("afm7", json!({"num_kv_heads": 3}), "`num_kv_heads`"),
+        ("afm7", json!({"num_heads": 6}), "`hidden_dim`"),
+        ("afm7", json!({"hidden_dim_scale_factor": 1e300}), "`hidden_dim_scale_factor`"),
+        ("afm7", json!({"hidden_dim_scale_factor": 1e-9}), "`hidden_dim_scale_factor`"),
+        ("phi3small", json!({"blocksparse_block_size": 48}), "`blocksparse_block_size`"),
+        ("phi3small", json!({"blocksparse_num_local_blocks": 0}), "`blocksparse_num_local_blocks`"),
+        ("phi3small", json!({"blocksparse_vert_stride": 0}), "`blocksparse_vert_stride`"),
+        (
+            "phi3small",
+            json!({"dense_attention_every_n_layers": 0}),
+            "`dense_attention_every_n_layers`",
+        ),
+        ("phi3small", json!({"gegelu_limit": null}), "`gegelu_limit`"),
+        ("phi3small", json!({"mup_width_multiplier": -1}), "`mup_width_multiplier`"),
+        ("phi3small", json!({"num_key_value_heads": null}), "`num_key_value_heads`"),
+    ];
+    for (model_type, changes, name) in cases {
+        let config = parity_case(&format!("{model_type}-plain-f32"));
+        shape_of(&config).unwrap();
+        let message = refusal(&with(config, changes.clone()));
+        assert!(message.contains(name), "{model_type} {changes}: {message}");
+    }
+}
+
+#[test]
+fn layers_that_share_or_convolve_have_the_caches_that_they_need() {
+    let layers = |name| shape_of(&parity_case(name)).unwrap().cache.layers;
+    let page = |kv_heads, head_dim, window| LayerCache::Pages {
+        kv_heads,
+        head_dim,
+        value_dim: head_dim,
+        window,
+    };
+    let state = |values| LayerCache::State { values };
+    let expected = [
+        page(2, 32, None),
+        state(2 * 64),
+        page(4, 16, Some(20)),
+        state(2 * 64),
+        page(2, 32, None),
+        state(2 * 64),
+    ];
+    assert_eq!(layers("baichuan_m1-plain-f32"), expected);
+    let mixer = state(2 * 2 * 96);
+    let expected = [mixer, page(2, 48, Some(20)), mixer, page(2, 48, None)];
+    assert_eq!(layers("gear-plain-f32"), expected);
+    assert_eq!(layers("afm7-plain-f32"), [page(2, 32, None); 2]);
 }
 
 #[test]

@@ -209,6 +209,9 @@ pub trait Compute {
     /// `x = max(x − mean(x) − deviations · √variance(x), 0)` over each row.
     fn cut_below(&mut self, x: Act, deviations: f32);
 
+    /// `x = clamp(round(x / step), -128, 127) · step`; a number in the middle of two becomes the even one.
+    fn snap(&mut self, x: Act, step: f32);
+
     /// `x *= factor`.
     fn scale(&mut self, x: Act, factor: f32);
 

@@ -43,8 +43,30 @@ pub struct HadamardSpec {
 pub enum Mask {
     /// Its own and those before it.
     Causal,
+    /// Of its own and those before it, those in blocks that its head sees.
+    Blocks(BlockMask),
     /// All positions up to the last of the step. A sequence has to be computed in one step.
     Full,
+}
+
+/// Blocks of positions that a query head sees: the last ones, and each `stride`-th of all (Abdin et al., 2024,
+/// arXiv:2404.14219).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockMask {
+    /// Positions of a block; a multiple of [`crate::PAGE_POSITIONS`].
+    pub size: usize,
+    /// Number of last blocks that every head sees, that of the row included.
+    pub local: usize,
+    /// Head `h` sees block `b` if `b + h + 1` is a multiple of this.
+    pub stride: usize,
+}
+
+impl BlockMask {
+    /// Returns `true` if a head sees the block of `seen` from `position`, which is not before it.
+    pub const fn sees(&self, head: usize, position: usize, seen: usize) -> bool {
+        let (own, block) = (position / self.size, seen / self.size);
+        own - block < self.local || (block + head + 1).is_multiple_of(self.stride)
+    }
 }
 
 /// Rule by which rows become one.

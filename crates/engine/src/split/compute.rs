@@ -347,6 +347,12 @@ impl Compute for Split {
         self.devices[device].scale(x, factor);
     }
 
+    fn snap(&mut self, x: Act, step: f32) {
+        let device = self.current;
+        let [x] = self.on(device, [x], &[x]);
+        self.devices[device].snap(x, step);
+    }
+
     fn scale_columns(&mut self, x: Act, factors: Vector) {
         let device = self.current;
         let [x] = self.on(device, [x], &[x]);

@@ -155,6 +155,9 @@ impl Compute for Failing {
     fn scale(&mut self, x: Act, factor: f32) {
         self.inner.scale(x, factor);
     }
+    fn snap(&mut self, x: Act, step: f32) {
+        self.inner.snap(x, step);
+    }
     fn scale_columns(&mut self, x: Act, factors: Vector) {
         self.inner.scale_columns(x, factors);
     }

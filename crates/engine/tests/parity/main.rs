@@ -2,6 +2,7 @@
 //! the proof that the comparison notices what goes wrong. `cargo xtask parity` prints the table.
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod bans;
 mod compare;
 mod encoders;
 mod faults;
@@ -45,8 +46,8 @@ fn for_every_case<T: Send>(
     done
 }
 
-/// Largest errors of the fast mode without and with experts, over the standard deviation of the logits. A
-/// router of random weights chooses others after a small change; logits of another model differ by 4.
+/// Largest errors of the fast mode without and with experts or rounded keys, over the standard deviation of the
+/// logits. A router of random weights chooses others after a small change; logits of another model differ by 4.
 const FAST_BOUNDS: [f32; 2] = [0.5, 2.5];
 
 /// `true` if a family or mode that this build doesn't run is a failure.
@@ -80,7 +81,7 @@ fn every_case_agrees_with_mlx_lm() {
     println!("{ran} of {} cases ran; bound {BOUND:e}", results.len());
     assert!(refused.is_empty(), "did not run: {refused:#?}");
     assert!(failed.is_empty(), "beyond the bound: {failed:?}");
-    assert!(ran >= 457 || golden::filter().is_some(), "only {ran} cases ran");
+    assert!(ran >= 465 || golden::filter().is_some(), "only {ran} cases ran");
 }
 
 #[test]
@@ -119,9 +120,11 @@ fn the_fast_mode_is_close() {
     names.retain(|name| name.ends_with("-affine4g64"));
     let errors = for_every_case(names, 2, |name| {
         let golden = golden::read(name);
-        let has_experts = golden.tensors.iter().any(|tensor| tensor.name.contains("experts"))
-            || golden.tensors.iter().any(|tensor| tensor.name.contains("switch_mlp"));
-        (compare::fast_error(&golden, &Made::new(&golden)), usize::from(has_experts))
+        // A small change makes a router choose others, and a key that is rounded jump to the next step.
+        let jumps = ["experts", "switch_mlp", "quant_key_scale"];
+        let has = |word: &&str| golden.tensors.iter().any(|tensor| tensor.name.contains(word));
+        let jumps = jumps.iter().any(has);
+        (compare::fast_error(&golden, &Made::new(&golden)), usize::from(jumps))
     });
     for (name, (error, _)) in &errors {
         println!("{name:<36} {error:.1e}");

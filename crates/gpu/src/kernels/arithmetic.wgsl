@@ -28,6 +28,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       case 5u: { out[i] += x[i % p.cols]; }
       // add columns, the first at x_cols
       case 6u: { out[i] += x[p.x_cols + i % p.cols]; }
+      // snap
+      case 7u: { out[i] = clamp(round(out[i] / p.factor), -128.0, 127.0) * p.factor; }
       // soft cap
       default: { out[i] = p.factor * tanh_of(out[i] / p.factor); }
     }

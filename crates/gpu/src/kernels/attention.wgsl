@@ -13,6 +13,10 @@ struct P {
   cap: f32,
   // First word of the rows' ends of a sequence.
   ends: u32,
+  // Positions of a block, blocks that all heads see, and the stride of the others.
+  block_size: u32,
+  local_blocks: u32,
+  every: u32,
 }
 var<immediate> p: P;
 @group(0) @binding(0) var<storage, read> words: array<u32>;
@@ -38,7 +42,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   workgroupBarrier();
 
   let own = words[p.positions + row];
-  // MASK is 0 if a row sees what is before it, 1 if windows don't slide, and 2 if it sees all.
+  // MASK is 0 if a row sees what is before it, 1 if windows don't slide, 2 if it sees all, and 3 if it sees blocks.
   var end = own + 1u;
   var start = select(end - min(end, p.window), 0u, p.window == 0u);
   if (MASK == 1u) { start = own / p.window * p.window; }
@@ -53,6 +57,10 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   var total = 0.0;
   var sums: array<f32, FEATURES>;
   for (var page = start / 32u; page * 32u < end; page += 1u) {
+    if (MASK == 3u) {
+      let seen = page * 32u / p.block_size;
+      if (own / p.block_size - seen >= p.local_blocks && (seen + head + 1u) % p.every != 0u) { continue; }
+    }
     let at = (words[table + page] * p.kv_heads + kv_head) * page_words;
     let position = page * 32u + local;
     var score = -1e30;

@@ -55,11 +55,12 @@ fn without_weights() -> Vec<Variant> {
         all.push(Variant::new(&CONV, &[flag, 1, 1]));
         all.extend((0..9).map(|activation| Variant::new(&ACTIVATION, &[activation, flag])));
     }
-    all.extend((0..7).map(|operation| Variant::new(&ARITHMETIC, &[operation])));
+    all.extend((0..8).map(|operation| Variant::new(&ARITHMETIC, &[operation])));
     for [keys, values] in [[32, 32], [16, 16], [8, 8], [8, 4]] {
         for [head, value] in [[64, 64], [7, 5], [576, 512]] {
             all.push(Variant::new(&APPEND, &[head, value, keys, values]));
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0, 1]));
+            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0, 3]));
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 1, 1, 1, 2]));
         }
     }

@@ -5,7 +5,7 @@ mod activations;
 mod shape;
 mod spec;
 
-use mlxk_ops::{Act, Batch, Compute, Pieces, Result, Rope, Weight};
+use mlxk_ops::{Act, Batch, Compute, Pieces, Result, Rope, Vector, Weight};
 
 use self::activations::StreamSlots;
 use crate::error::ModelError;
@@ -36,6 +36,8 @@ pub(crate) struct Decoder {
     lm_head: Option<Weight>,
     /// Factor of the logits in the files.
     head_factor: Option<f32>,
+    /// `[vocab]` numbers that are added to the logits.
+    bans: Option<Vector>,
     head: Head,
 }
 
@@ -122,10 +124,10 @@ impl Decoder {
         };
         let mut blocks: Vec<Block> = Vec::new();
         let (mut caches, sees_all) = (0, spec.sees_all());
-        let distinct = spec.distinct_layers.unwrap_or(spec.layers.len()).max(1);
+        let distinct = spec.distinct();
         let mut run_ends = Vec::new();
         for (index, layer) in spec.layers.iter().enumerate() {
-            let path = format!("{}.{}", names.layers, index % distinct);
+            let path = spec.layer_path(index);
             if spec.norm_between && index > 0 && index.is_multiple_of(distinct) {
                 run_ends.push(blocks.len());
             }
@@ -159,6 +161,7 @@ impl Decoder {
         };
         let lm_head = load_head(loader, &spec, embeddings.tokens)?;
         let head_factor = spec.head_factor.map(|name| loader.number(name)).transpose()?;
+        let bans = load_bans(loader, &spec)?;
         // Heads are next to the body of the model.
         loader.enter("", spec.skipped);
         let head = Head::load(loader, &spec.head, hidden)?;
@@ -176,6 +179,7 @@ impl Decoder {
             norm,
             lm_head,
             head_factor,
+            bans,
             head,
         })
     }
@@ -311,6 +315,20 @@ fn load_head(
     })
 }
 
+/// Loads numbers that make tokens impossible.
+fn load_bans(
+    loader: &mut Loader<'_>,
+    spec: &DecoderSpec,
+) -> std::result::Result<Option<Vector>, ModelError> {
+    let ids = spec.banned.iter().cloned().flatten().filter(|&id| id < spec.vocab_size);
+    let mut bans = Vec::new();
+    for id in ids {
+        bans.resize(spec.vocab_size, 0.0);
+        bans[id] = f32::NEG_INFINITY;
+    }
+    if bans.is_empty() { Ok(None) } else { loader.put_vector(bans).map(Some) }
+}
+
 /// Surroundings of a block that is loaded.
 struct BlockPlace<'a> {
     /// Path of the layer.
@@ -379,6 +397,9 @@ impl Model for Decoder {
             }
             if let Some(cap) = spec.logit_cap {
                 ops.soft_cap(logits, cap);
+            }
+            if let Some(bans) = self.bans {
+                ops.add_columns(logits, bans);
             }
         }
         Ok(logits)

@@ -1,6 +1,8 @@
 //! Description of a decoder, as a family reads it from `config.json`: plain data, checked before any
 //! weight is loaded.
 
+use std::ops::Range;
+
 use mlxk_ops::{Mask, RopeSpec};
 
 use crate::head::HeadSpec;
@@ -59,6 +61,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) ropes: Vec<RopeSpec>,
     /// Blocks of each layer, in the order in which they run.
     pub(crate) layers: Vec<Vec<BlockSpec>>,
+    /// Path of the layers from this index on, which are counted from 0 again.
+    pub(crate) later_layers: Option<(usize, &'static str)>,
     /// Number of layers in the files, if they run several times.
     pub(crate) distinct_layers: Option<usize>,
     /// `true` if the norm after the last layer also follows each earlier run of the layers.
@@ -79,6 +83,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) head: HeadSpec,
     /// Factor of the logits.
     pub(crate) logit_scale: Option<f32>,
+    /// Tokens that are never chosen.
+    pub(crate) banned: Vec<Range<usize>>,
     /// See [`mlxk_ops::Compute::soft_cap`].
     pub(crate) logit_cap: Option<f32>,
 }
@@ -241,6 +247,19 @@ impl DecoderSpec {
     pub(crate) fn sees_all(&self) -> bool {
         let mut parts = self.layers.iter().flatten().map(|block| &block.part);
         parts.any(|part| matches!(part, PartSpec::Attention(it) if it.mask == Mask::Full))
+    }
+
+    /// Returns the number of layers in the files.
+    pub(crate) fn distinct(&self) -> usize {
+        self.distinct_layers.unwrap_or(self.layers.len()).max(1)
+    }
+
+    /// Returns the path of a layer.
+    pub(crate) fn layer_path(&self, index: usize) -> String {
+        match self.later_layers {
+            Some((first, path)) if index >= first => format!("{path}.{}", index - first),
+            _ => format!("{}.{}", self.names.layers, index % self.distinct()),
+        }
     }
 
     /// Returns the grouped-query attention of every layer that has it, in order.

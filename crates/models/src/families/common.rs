@@ -83,6 +83,7 @@ impl Common {
             residual_scale: None,
             ropes,
             layers,
+            later_layers: None,
             distinct_layers: None,
             norm_between: false,
             tied: self.tied,
@@ -93,6 +94,7 @@ impl Common {
             output: Output::Logits,
             head: HeadSpec::default(),
             logit_scale: None,
+            banned: Vec::new(),
             logit_cap: None,
         }
     }

@@ -4,6 +4,7 @@
 //!
 //! To add a family, write its file and add its `mod` line and its `FAMILY` below.
 
+mod afm7;
 mod afmoe;
 mod apertus;
 mod baichuan_m1;
@@ -77,6 +78,7 @@ mod olmoe;
 mod openelm;
 mod phi;
 mod phi3;
+mod phi3small;
 mod phimoe;
 mod phixtral;
 mod plamo;
@@ -107,6 +109,7 @@ pub use published::PublishedNames;
 
 /// All families.
 pub(crate) const FAMILIES: &[Family] = &[
+    afm7::FAMILY,
     afmoe::FAMILY,
     apertus::FAMILY,
     baichuan_m1::FAMILY,
@@ -176,6 +179,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     openelm::FAMILY,
     phi::FAMILY,
     phi3::FAMILY,
+    phi3small::FAMILY,
     phimoe::FAMILY,
     phixtral::FAMILY,
     plamo::FAMILY,

@@ -33,6 +33,8 @@ pub(crate) struct GroupedSpec {
     /// Norm of the results of all heads.
     pub(crate) sub_norm: Option<SubNorm>,
     pub(crate) values: Values,
+    /// Names of numbers to whose multiples keys and values are rounded.
+    pub(crate) steps: Option<[&'static str; 2]>,
     /// Norm of the values of each head.
     pub(crate) value_norm: Option<NormSpec>,
     /// A second attention over the keys and values of an earlier run of the layer.
@@ -168,6 +170,8 @@ pub(crate) struct Attention {
     /// Norm of the results, and its result, `[rows, heads · value_dim]`.
     sub_norm: Option<(Norm, Slot)>,
     value_scale: Option<f32>,
+    /// Numbers to whose multiples keys and values are rounded.
+    steps: Option<[f32; 2]>,
     /// Queries and results in another order, `[rows, heads · head_dim]` each.
     turned: Option<[Slot; 2]>,
     spec: AttentionSpec,
@@ -242,6 +246,7 @@ impl GroupedSpec {
             gate: None,
             sub_norm: None,
             values: Values::Projection,
+            steps: None,
             value_norm: None,
             earlier: None,
             shared: None,
@@ -275,7 +280,7 @@ impl GroupedSpec {
     /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing of its own.
     pub(super) const fn cache(&self) -> Option<LayerCache> {
         let window = match self.mask {
-            Mask::Causal => self.window,
+            Mask::Causal | Mask::Blocks(_) => self.window,
             // All of a text is computed at once, so there is nothing to give back.
             Mask::Full => None,
         };
@@ -407,6 +412,12 @@ impl GroupedSpec {
             None => None,
             Some(spec) => Some(spec.load(loader, place, self.kv_widths(), scratch)?),
         };
+        let steps = match self.steps {
+            Some([k, v]) if self.shared.is_none() => {
+                Some([loader.number(&place.of(k))?, loader.number(&place.of(v))?])
+            }
+            _ => None,
+        };
         let o_proj = place.of(self.names.o);
         Ok(Attention {
             q_proj,
@@ -420,6 +431,7 @@ impl GroupedSpec {
             kv_conv,
             sub_norm,
             value_scale: self.value_scale,
+            steps,
             turned: (self.qkv == QkvLayout::KeysByTurns).then(|| self.plan_turned(scratch)),
             spec: AttentionSpec {
                 heads,
@@ -595,6 +607,10 @@ impl Attention {
         };
         if let Some(factor) = self.value_scale {
             ops.scale(v, factor);
+        }
+        if let Some([k_step, v_step]) = self.steps {
+            ops.snap(k, k_step);
+            ops.snap(v, v_step);
         }
         let attended = scratch[attended];
         let Some([q_turned, turned]) = self.turned else {

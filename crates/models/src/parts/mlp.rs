@@ -34,6 +34,8 @@ pub(crate) enum MlpKind {
     Fused { both: &'static str, down: &'static str },
     /// Rows of up followed by those of gate, in one matrix.
     FusedUpFirst { both: &'static str, down: &'static str },
+    /// A row of gate and one of up by turns, in one matrix.
+    Alternating { both: &'static str, down: &'static str },
     /// No gate.
     Plain { up: &'static str, down: &'static str },
 }
@@ -110,6 +112,11 @@ impl MlpSpec {
             }
             MlpKind::FusedUpFirst { both, down } => {
                 let [up, gate] = loader.fused(&place.of(both), halves, hidden, bias)?;
+                (Some(gate), up, down)
+            }
+            MlpKind::Alternating { both, down } => {
+                let path = place.of(both);
+                let [gate, up] = loader.interleaved(&path, [1, 1], intermediate, hidden, bias)?;
                 (Some(gate), up, down)
             }
             MlpKind::Plain { up, down } => {
