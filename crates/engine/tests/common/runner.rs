@@ -85,6 +85,32 @@ impl Runner {
         rows
     }
 
+    /// Computes a sequence up to `len`, saves it, and returns the rows from `len` on of the sequence that is read back.
+    pub(crate) fn reloaded(&mut self, ids: &[u32], len: usize) -> Rows {
+        let sequence = self.ops.new_sequence();
+        self.step(&[(sequence, ids, 0..len)]);
+        let (extent, mut bytes) = (self.ops.extent(sequence, len), Vec::new());
+        assert_eq!(extent.len, len);
+        let mut write = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        self.ops.export(sequence, &extent, &mut write).unwrap();
+        self.ops.free_sequence(sequence);
+        let mut rest = &bytes[..];
+        let mut read = |piece: &mut [u8]| {
+            let (first, others) = rest.split_at(piece.len());
+            piece.copy_from_slice(first);
+            rest = others;
+            Ok(())
+        };
+        let again = self.ops.import(&extent, &mut read).unwrap();
+        assert!(rest.is_empty(), "{} bytes are left", rest.len());
+        let rows = self.step(&[(again, ids, len..ids.len())]);
+        self.ops.free_sequence(again);
+        rows
+    }
+
     /// Computes sequences side by side, each in steps of its own size.
     pub(crate) fn side_by_side(&mut self, all: &[(&[u32], usize)]) -> Vec<Rows> {
         let sequences: Vec<Sequence> = all.iter().map(|_| self.ops.new_sequence()).collect();

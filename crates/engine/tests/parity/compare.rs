@@ -141,8 +141,8 @@ pub(crate) fn assert_splittable(golden: &Golden, made: &Made) {
     }
 }
 
-/// The same bits whatever the chunks, the threads and the company, also after drafts that were wrong, over a sequence that passes the
-/// windows, the original contexts and several pages of the cache.
+/// The same bits whatever the chunks, the threads and the company, also after drafts that were wrong and from a
+/// file, over a sequence that passes the windows, the original contexts and several pages of the cache.
 pub(crate) fn assert_equivalent(golden: &Golden, made: &Made) {
     let (Ok(mut one), Ok(mut two)) = (load(made, 1), load(made, 2)) else { return };
     let ids = &golden.ids[..110];
@@ -156,6 +156,8 @@ pub(crate) fn assert_equivalent(golden: &Golden, made: &Made) {
     let [resumed, forked] = two.resumed(ids, len, &golden.greedy[..5]);
     assert_same(&resumed, &whole[len..], &format!("{name}: after wrong drafts"));
     assert_same(&forked, &whole[len..], &format!("{name}: in a fork"));
+    let reloaded = one.reloaded(ids, len);
+    assert_same(&reloaded, &whole[len..], &format!("{name}: read from a file"));
     let other = &golden.greedy[..50];
     let alone = one.in_steps(other, [other.len()]);
     let batch = two.side_by_side(&[(ids, 33), (other, 9), (&ids[..6], 1)]);
