@@ -532,6 +532,10 @@ CONFIGS = {
     "phixtral-plain": own(
         "phixtral", num_vocab=VOCABULARY, model_dim=128, num_heads=4, num_layers=3, rotary_dim=16,
         num_experts_per_tok=2, num_local_experts=4),
+    "dbrx-plain": own(
+        "dbrx", vocab_size=VOCABULARY, d_model=128, n_layers=3, n_heads=4,
+        attn_config={"kv_n_heads": 2, "clip_qkv": 2.5, "rope_theta": 10000.0},
+        ffn_config={"ffn_hidden_size": 64, "moe_num_experts": 6, "moe_top_k": 3}),
     "plamo-plain": base(
         "plamo", num_key_value_heads=None, n_shared_head=2, max_position_embeddings=None,
         tie_word_embeddings=None),
@@ -755,6 +759,7 @@ CASES = {
     "gemma3n-unscaled": ["bf16"],
     "Klear-plain": ["f32", "affine4g64", "mxfp4"],
     "phixtral-plain": ["f32", "affine4g64"],
+    "dbrx-plain": ["f32", "affine4g64", "mxfp4"],
     "plamo-plain": ["f32", "affine4g64"],
     "llama4-plain": ["f32", "affine4g64", "mxfp4"],
     "llama4-bias": ["bf16"],

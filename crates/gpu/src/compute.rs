@@ -166,6 +166,7 @@ pub(crate) fn activation_parameters(activation: Activation) -> (u32, [f32; 4]) {
         Activation::ClampedSwiglu { limit } => (7, [limit, 0.0, 0.0, 0.0]),
         Activation::ClippedSwiglu { alpha, limit } => (8, [alpha, limit, 0.0, 0.0]),
         Activation::Tanh => (9, none),
+        Activation::Clip { limit } => (10, [limit, 0.0, 0.0, 0.0]),
     }
 }
 

@@ -279,6 +279,7 @@ fn activations() {
         Activation::GeluTanh,
         Activation::Softplus,
         Activation::ReluSquared,
+        Activation::Clip { limit: 2.0 },
         Activation::Xielu { positive: 0.8, negative: 0.7, beta: 0.5, eps: -1e-6 },
         Activation::ClampedSwiglu { limit: 2.0 },
         Activation::ClippedSwiglu { alpha: 1.7, limit: 7.0 },

@@ -100,6 +100,11 @@ pub enum Activation {
     Softplus,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x` within `±limit`.
+    Clip {
+        /// Bound of the absolute value.
+        limit: f32,
+    },
     /// `max(x, 0)²` (So et al., 2021, arXiv:2109.08668).
     ReluSquared,
     /// xIELU (Huang and Schlag, 2024, arXiv:2411.13010): `positive · x² + beta · x` above zero,

@@ -13,6 +13,7 @@ mod bert;
 mod bitnet;
 mod cohere2;
 mod common;
+mod dbrx;
 mod deepseek;
 mod dots1;
 mod encoder;
@@ -112,6 +113,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     bert::FAMILY,
     bitnet::FAMILY,
     cohere2::FAMILY,
+    dbrx::FAMILY,
     deepseek::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,

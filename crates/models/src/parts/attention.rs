@@ -40,6 +40,8 @@ pub(crate) struct GroupedSpec {
     pub(crate) value_dim: Option<usize>,
     /// Factor of the values.
     pub(crate) value_scale: Option<f32>,
+    /// Bound of the absolute values of projected queries, keys and values.
+    pub(crate) clip: Option<f32>,
     /// Factor of the scores.
     pub(crate) scale: f32,
     /// See [`AttentionSpec::soft_cap`].
@@ -164,6 +166,7 @@ pub(crate) struct Attention {
     /// Norm of the results, and its result, `[rows, heads · value_dim]`.
     sub_norm: Option<(Norm, Slot)>,
     value_scale: Option<f32>,
+    clip: Option<f32>,
     /// Queries and results in another order, `[rows, heads · head_dim]` each.
     turned: Option<[Slot; 2]>,
     spec: AttentionSpec,
@@ -242,6 +245,7 @@ impl GroupedSpec {
             shared: None,
             value_dim: None,
             value_scale: None,
+            clip: None,
             scale: (1.0 / (sizes.head_dim as f64).sqrt()) as f32,
             soft_cap: None,
             sinks: false,
@@ -401,6 +405,7 @@ impl GroupedSpec {
             gate,
             sub_norm,
             value_scale: self.value_scale,
+            clip: self.clip,
             turned: (self.qkv == QkvLayout::KeysByTurns).then(|| self.plan_turned(scratch)),
             spec: AttentionSpec {
                 heads,
@@ -553,6 +558,11 @@ impl Attention {
             let width = self.spec.kv_heads * self.spec.head_dim;
             let all = Pieces { offset: 0, stride: 0 };
             ops.copy_pieces((v, all), (k, all), 1, width);
+        }
+        if let Some(limit) = self.clip {
+            for x in [q, k, v] {
+                ops.activate(x, Activation::Clip { limit });
+            }
         }
         let AttentionSpec { heads, kv_heads, .. } = self.spec;
         let q_norm = self.norms.as_ref().map(|norms| (&norms.q, scratch[norms.q_normed]));

@@ -42,7 +42,7 @@ pub(crate) use column_mamba::ColumnMambaSpec;
 pub(crate) use delta_net::{DeltaNetSpec, DeltaProjections};
 pub(crate) use earlier_run::EarlierRunSpec;
 pub(crate) use embeddings::EmbeddingsSpec;
-pub(crate) use experts::{ExpertNames, ExpertsSpec, SharedExpert, SharedWeight};
+pub(crate) use experts::{ExpertNames, ExpertsSpec, SharedExpert, SharedWeight, StoredExperts};
 pub(crate) use fading_attention::FadingAttentionSpec;
 pub(crate) use griffin::GriffinSpec;
 pub(crate) use head_norm::{HeadWeights, QkNorm};
