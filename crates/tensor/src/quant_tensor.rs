@@ -220,9 +220,9 @@ impl QuantTensor {
                 mode: *mode,
                 packed: join(&Storage::values),
                 scales: join(&Storage::scales),
-                global_scale: global_scale.as_ref().map(|_| {
-                    parts.iter().map(|part| part.storage.factor()).collect()
-                }),
+                global_scale: global_scale
+                    .as_ref()
+                    .map(|_| parts.iter().map(|part| part.storage.factor()).collect()),
             },
         };
         Some(Self { name: first.name.clone(), experts: parts.len(), storage, ..*first })

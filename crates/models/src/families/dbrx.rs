@@ -1,7 +1,11 @@
 //! DBRX (Databricks, 2024): a mixture of experts with clipped queries, keys and values.
 
+use mlxk_format::convert::Placement;
+use serde_json::Value;
+
 use super::common::Common;
 use super::family::{Architecture, Family};
+use super::published::Published;
 use super::routing::softmax_route;
 use crate::config::{Config, limit};
 use crate::decoder::{BlockSpec, DecoderSpec, Input, Names};
@@ -14,8 +18,26 @@ use crate::parts::{
 pub(super) const FAMILY: Family = Family {
     name: "DBRX",
     gguf: &[],
-    architectures: &[Architecture::new("dbrx", "DBRX Base, DBRX Instruct", spec)],
+    architectures: &[Architecture {
+        published: &Published { place, ..Published::AS_IN_MLX },
+        ..Architecture::new("dbrx", "DBRX Base, DBRX Instruct", spec)
+    }],
 };
+
+/// Names of gate, up and down.
+const MODULES: [&str; 3] = ["w1", "v1", "w2"];
+
+/// Takes the matrices of all experts apart. Down is turned.
+fn place(config: &Value, name: &str) -> Option<Placement> {
+    let (path, module) = name.split_once(".experts.mlp.")?;
+    let experts = config.pointer("/ffn_config/moe_num_experts")?.as_u64()?;
+    if !MODULES.contains(&module) || !(1..=limit::EXPERTS as u64).contains(&experts) {
+        return None;
+    }
+    let each = (0..experts).map(|expert| format!("{path}.experts.{expert}.{module}.weight"));
+    let each = each.collect();
+    Some(if module == "w2" { Placement::TurnedShares(each) } else { Placement::Shares(each) })
+}
 
 const NAMES: Names = Names {
     embed_tokens: "transformer.wte",
@@ -74,7 +96,7 @@ fn mixture(config: &Config<'_>, intermediate: usize) -> Result<ExpertsSpec, Mode
     let route = softmax_route(config.size("moe_top_k", experts)?, true);
     Ok(ExpertsSpec {
         names: ExpertNames { router: "router.layer", experts: "experts" },
-        stored: StoredExperts::Single(["w1", "v1", "w2"]),
+        stored: StoredExperts::Single(MODULES),
         ..ExpertsSpec::usual(experts, intermediate, route)
     })
 }
