@@ -296,6 +296,13 @@ impl Compute for Cpu {
 
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
         let weight = self.weights.vector(weight);
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        let Step { arena, routes: tables } = &mut self.step;
+        let (_, cols) = arena.shape(out);
+        let [out, x] = arena.many_mut([out, x]);
+        router::add_passed(out, x, cols, &tables[routes.0 as usize]);
+    }
+
         let [out, x] = self.step.arena.many_mut([out, x]);
         for (out, x) in out.chunks_exact_mut(weight.len()).zip(x.chunks_exact(weight.len())) {
             self.workers.kernels.rms_norm(out, x, weight, eps);

@@ -231,6 +231,8 @@ impl Compute for Gpu {
         let per_row = spec.experts_per_row;
         let routes = self.step.act(2 * rows, per_row);
         let (scores, band) = match spec.scores {
+        // The sum of the weights of those that pass their input on, which is the activation behind the routes.
+        let passed = self.step.act(rows, 1);
             RouteScores::Softmax => (0, 0.0),
             RouteScores::SoftmaxOfChosen => (1, 0.0),
             RouteScores::Sigmoid => (2, 0.0),
@@ -250,12 +252,14 @@ impl Compute for Gpu {
             groups.best as u32,
             u32::from(groups.excluded),
         ];
+            spec.passing as u32,
         let buffers = vec![
             Bind::Act(logits),
             self.vector(spec.correction),
             self.vector(spec.factors),
             Bind::Act(routes),
         ];
+            Bind::Act(passed),
         let parameters = vec![rows as u32, band.to_bits(), spec.scale.to_bits()];
         let variant = Variant::new(&kernels::ROUTE, &constants);
         self.step.dispatch(&variant, buffers, parameters, [rows, 1, 1]);
@@ -276,6 +280,10 @@ impl Compute for Gpu {
     }
 
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        self.add_scaled(out, x, Act(routes.0 + 1), 0);
+    }
+
         self.step.record(Op::RmsNorm { out, x, weight, eps });
     }
 

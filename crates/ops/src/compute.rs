@@ -45,13 +45,17 @@ pub trait Compute {
 
     /// Like [`Compute::linear`], with the experts of each row. `outs` are
     /// `[rows · experts_per_row, out]`; `x` is `[rows, in]`, or the `[rows · experts_per_row, in]`
-    /// result of an earlier call.
+    /// result of an earlier call. The results of experts that pass their input on are finite, and
+    /// [`Compute::combine`] leaves them out.
     fn linear_routed(&mut self, outs: &[Act], x: Act, weights: &[Weight], routes: Routes);
 
     /// `out[r] = Σ weight · x[r·experts_per_row + i]` over the experts of row `r`.
     fn combine(&mut self, out: Act, x: Act, routes: Routes);
 
     /// `out = x / √(mean(x²) + eps) · weight` over each row, or over each piece of a row that is as
+    /// `out[r] += Σ weight · x[r]` over the experts of row `r` that pass their input on; both are `[rows, cols]`.
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes);
+
     /// long as `weight`.
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32);
 

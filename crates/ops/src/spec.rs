@@ -176,6 +176,9 @@ pub enum RouteScores {
     Softmax,
     /// Softmax over the chosen experts.
     SoftmaxOfChosen,
+    /// Number of experts, the last ones, that have no matrices and pass their input on; see
+    /// [`crate::Compute::add_passed`].
+    pub passing: usize,
     /// A sigmoid for each expert.
     Sigmoid,
     /// For each chosen expert, a softmax over the experts that are left and near it: those whose
@@ -189,6 +192,7 @@ pub enum RouteScores {
 /// Experts in groups of equal size (DeepSeek-V2, arXiv:2405.04434, §2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteGroups {
+            passing: 0,
     /// Number of groups.
     pub count: usize,
     /// Number of groups that stay eligible.

@@ -159,6 +159,12 @@ impl Compute for Split {
         self.devices[device].combine(out, x, routes);
     }
 
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        let (device, routes) = self.routes[routes.0 as usize];
+        let [out, x] = self.on(device, [out, x], &[out]);
+        self.devices[device].add_passed(out, x, routes);
+    }
+
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
         let device = self.current;
         let [x] = self.on(device, [x], &[]);

@@ -140,6 +140,9 @@ impl Compute for Failing {
     fn combine(&mut self, out: Act, x: Act, routes: Routes) {
         self.inner.combine(out, x, routes);
     }
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        self.inner.add_passed(out, x, routes);
+    }
     fn layer_norm(&mut self, out: Act, x: Act, weight: Vector, bias: Option<Vector>, eps: f32) {
         self.inner.layer_norm(out, x, weight, bias, eps);
     }

@@ -249,3 +249,4 @@ pub(super) fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentS
         gate: None,
     })
 }
+        latent_scale: None,

@@ -52,6 +52,7 @@ mod llama;
 mod llama4;
 mod llama4_text;
 mod mamba;
+mod longcat_flash;
 mod mamba2;
 mod mellum;
 mod mimo;
@@ -150,6 +151,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     llama4_text::FAMILY,
     mamba::FAMILY,
     mamba2::FAMILY,
+    longcat_flash::FAMILY,
     mellum::FAMILY,
     mimo::FAMILY,
     mimo_v2::FAMILY,

@@ -15,6 +15,7 @@ use crate::loader::Loader;
 pub(crate) struct ExpertsSpec {
     pub(crate) names: ExpertNames,
     pub(crate) stored: StoredExperts,
+    /// Number of experts that have matrices.
     pub(crate) experts: usize,
     pub(crate) intermediate: usize,
     /// Routing. Its `correction` is loaded with the weights if `correction` names it.
@@ -104,7 +105,7 @@ impl ExpertsSpec {
 }
 
 pub(crate) struct Experts {
-    /// `[experts, hidden]`
+    /// `[choices, hidden]`
     router: Weight,
     /// `[experts, intermediate, hidden]`
     gate_proj: Weight,
@@ -146,7 +147,7 @@ struct SharedSlots {
 }
 
 pub(crate) struct ExpertsSlots {
-    /// `[rows, experts]`
+    /// `[rows, choices]`
     logits: Slot,
     /// `[rows · experts_per_row, intermediate]`
     gate: Slot,
@@ -159,6 +160,11 @@ pub(crate) struct ExpertsSlots {
 }
 
 impl ExpertsSpec {
+    /// Returns the number of experts to choose from, those that pass their input on included.
+    const fn choices(&self) -> usize {
+        self.experts + self.route.passing
+    }
+
     pub(super) fn plan(&self, hidden: usize, scratch: &mut ScratchPlan) -> ExpertsSlots {
         if let Some(shared) = &self.shared {
             plan_shared(hidden, scratch);
@@ -166,7 +172,7 @@ impl ExpertsSpec {
         }
         let per_row = self.route.experts_per_row;
         ExpertsSlots {
-            logits: scratch.row("experts.logits", self.experts),
+            logits: scratch.row("experts.logits", self.choices()),
             gate: scratch.rows("experts.gate", per_row, self.intermediate),
             up: scratch.rows("experts.up", per_row, self.intermediate),
             down: scratch.rows("experts.down", per_row, hidden),
@@ -184,7 +190,7 @@ impl ExpertsSpec {
         let hidden = place.hidden;
         let router = place.of(names.router);
         if let Some(name) = self.correction {
-            route.correction = Some(loader.vector(&place.of(name), experts)?);
+            route.correction = Some(loader.vector(&place.of(name), self.choices())?);
         }
         if let Some(name) = self.factors {
             route.factors = Some(loader.vector(&place.of(name), experts)?);
@@ -203,7 +209,7 @@ impl ExpertsSpec {
             }
         };
         Ok(Experts {
-            router: loader.linear(&router, [experts, hidden], self.router_bias)?,
+            router: loader.linear(&router, [self.choices(), hidden], self.router_bias)?,
             gate_proj,
             up_proj,
             down_proj,
@@ -383,4 +389,7 @@ impl Experts {
             part.combine(ops, [out, result], scratch);
         }
     }
+        if self.route.passing > 0 {
+            ops.add_passed(out, x, routes);
+        }
 }

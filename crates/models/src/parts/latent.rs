@@ -36,6 +36,8 @@ pub(crate) struct LatentSpec {
     /// Norms of the latents.
     pub(crate) norm: NormSpec,
     /// Factor of the scores.
+    /// Factor of the latent of keys and values, after its norm.
+    pub(crate) latent_scale: Option<f32>,
     pub(crate) scale: f32,
     /// `true` if queries are projected to the latent.
     pub(crate) absorbed: bool,
@@ -342,6 +344,9 @@ impl Part for LatentAttention {
             KeysValues::Expanded { up, expanded } => {
                 let expanded = scratch[*expanded];
                 ops.linear(&[expanded], normed, &[*up]);
+        if let Some(factor) = self.spec.latent_scale {
+            ops.scale(normed, factor);
+        }
                 let pair = nope + value;
                 ops.copy_pieces((queries, at(0, wide)), (q, at(0, whole)), heads, nope);
                 ops.copy_pieces((keys, at(0, wide)), (expanded, at(0, pair)), heads, nope);

@@ -22,6 +22,7 @@ use super::rwkv::{ChannelMixSpec, TimeMixSpec};
 use super::scratch::ScratchPlan;
 use super::short_conv::ShortConvSpec;
 use super::side_by_side::SideBySideSpec;
+use super::shortcut::ShortcutSpec;
 use super::split_delta::SplitDeltaSpec;
 use crate::error::ModelError;
 use crate::loader::Loader;
@@ -51,6 +52,7 @@ pub(crate) enum PartSpec {
     AltUp(Box<AltUpSpec>),
     PlainExperts(PlainExpertsSpec),
 }
+    Shortcut(ShortcutSpec),
 
 impl PartSpec {
     /// Loads the part, and plans its activations.
@@ -75,6 +77,7 @@ impl PartSpec {
             Self::ChannelMix(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::PlainExperts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::Shortcut(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Experts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::AltUp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::SideBySide(spec) => Box::new(spec.load(loader, place, scratch)?),
@@ -127,6 +130,9 @@ impl PartSpec {
                 spec.plan(hidden, scratch);
             }
             Self::Mlp(spec) => {
+            Self::Shortcut(spec) => {
+                spec.plan(hidden, scratch);
+            }
                 spec.plan(scratch);
             }
             Self::Experts(spec) => {
@@ -168,6 +174,7 @@ impl PartSpec {
             | Self::PlainExperts(_)
             | Self::Linear(_)
             | Self::Embeddings
+            | Self::Shortcut(_)
             | Self::LayerInput(_)
             | Self::SideBySide(_) => None,
         }
@@ -205,6 +212,7 @@ impl PartSpec {
 impl From<GroupedSpec> for PartSpec {
     fn from(spec: GroupedSpec) -> Self {
         Self::Attention(spec)
+            | Self::Shortcut(_)
     }
 }
 
@@ -297,6 +305,12 @@ impl From<AltUpSpec> for PartSpec {
         Self::AltUp(Box::new(spec))
     }
 }
+impl From<ShortcutSpec> for PartSpec {
+    fn from(spec: ShortcutSpec) -> Self {
+        Self::Shortcut(spec)
+    }
+}
+
 
 impl From<LayerInputSpec> for PartSpec {
     fn from(spec: LayerInputSpec) -> Self {
