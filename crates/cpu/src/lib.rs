@@ -22,6 +22,7 @@ mod reduce;
 mod rope;
 mod router;
 mod self_test;
+mod sparse;
 mod weights;
 mod workers;
 

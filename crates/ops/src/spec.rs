@@ -1,6 +1,6 @@
 //! Parameters of operations, as plain data.
 
-use crate::Vector;
+use crate::{Act, Vector};
 
 /// Rotary position embedding (Su et al., 2021, arXiv:2104.09864). Pair `i` of a head turns by
 /// `position · frequencies[i]`.
@@ -71,6 +71,30 @@ pub struct AttentionSpec {
     pub sinks: Option<Vector>,
     /// Growth of the scores with the position of the query.
     pub growth: Option<ScoreGrowth>,
+}
+
+/// An indexer (DeepSeek-V3.2, 2025, arXiv:2512.02556): small heads that choose the positions that a row sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexSpec {
+    /// Heads of a query. They share one key.
+    pub heads: usize,
+    /// Width of a query and of a key.
+    pub head_dim: usize,
+    /// Most positions that a row sees.
+    pub keep: usize,
+    /// Layer of the cache that has the keys. It has no values.
+    pub layer: usize,
+}
+
+/// Activations that an indexer compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexInputs {
+    /// `[rows, heads · head_dim]`
+    pub queries: Act,
+    /// `[rows, head_dim]`
+    pub keys: Act,
+    /// `[rows, heads]` weight of each head.
+    pub weights: Act,
 }
 
 /// Factor `1 + beta · ln(1 + ⌊(position + first) / step⌋)` on the scores (Llama 4's attention temperature).
@@ -152,6 +176,9 @@ pub struct RouteSpec {
     pub scale: f32,
     /// `[experts]` factors of the weights of each expert.
     pub factors: Option<Vector>,
+    /// Number of experts, the last ones, that have no matrices and pass their input on; see
+    /// [`crate::Compute::add_passed`].
+    pub passing: usize,
 }
 
 impl RouteSpec {
@@ -165,6 +192,7 @@ impl RouteSpec {
             normalize: false,
             scale: 1.0,
             factors: None,
+            passing: 0,
         }
     }
 }
@@ -176,9 +204,6 @@ pub enum RouteScores {
     Softmax,
     /// Softmax over the chosen experts.
     SoftmaxOfChosen,
-    /// Number of experts, the last ones, that have no matrices and pass their input on; see
-    /// [`crate::Compute::add_passed`].
-    pub passing: usize,
     /// A sigmoid for each expert.
     Sigmoid,
     /// For each chosen expert, a softmax over the experts that are left and near it: those whose
@@ -192,7 +217,6 @@ pub enum RouteScores {
 /// Experts in groups of equal size (DeepSeek-V2, arXiv:2405.04434, §2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteGroups {
-            passing: 0,
     /// Number of groups.
     pub count: usize,
     /// Number of groups that stay eligible.

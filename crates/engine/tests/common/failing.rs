@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mlxk_cpu::Cpu;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
-    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, OpsError, Pieces,
-    Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec, Sequence,
-    StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, IndexInputs, IndexSpec,
+    OpsError, Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec,
+    Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -188,6 +188,18 @@ impl Compute for Failing {
         batch: &Batch,
     ) {
         self.inner.attend_shared(out, q, layer, spec, batch);
+    }
+    fn attend_best(
+        &mut self,
+        out: Act,
+        qkv: [Act; 3],
+        layer: usize,
+        spec: &AttentionSpec,
+        inputs: IndexInputs,
+        index: &IndexSpec,
+        batch: &Batch,
+    ) {
+        self.inner.attend_best(out, qkv, layer, spec, inputs, index, batch);
     }
     fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch) {
         self.inner.short_conv(out, x, spec, state, batch);

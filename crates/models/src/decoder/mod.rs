@@ -145,7 +145,7 @@ impl Decoder {
                     loaded.factor = Some(loader.number(&format!("{path}.{name}"))?);
                 }
                 blocks.push(loaded);
-                caches += usize::from(block.part.cache(hidden).is_some());
+                caches += block.part.caches(hidden).count();
             }
             if let (Some(name), Some(last)) = (spec.layer_scalar, blocks.last_mut()) {
                 last.stream_scale = Some(loader.number(&format!("{path}.{name}"))?);

@@ -27,7 +27,7 @@ impl DecoderSpec {
         }
         let ngrams = self.ngrams.iter().map(NgramsSpec::cache);
         let mut layers: Vec<_> =
-            ngrams.chain(parts().filter_map(|part| part.cache(self.hidden))).collect();
+            ngrams.chain(parts().flat_map(|part| part.caches(self.hidden))).collect();
         if self.sees_all() {
             layers.truncate(1);
         }

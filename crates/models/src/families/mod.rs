@@ -15,6 +15,7 @@ mod cohere2;
 mod common;
 mod dbrx;
 mod deepseek;
+mod deepseek_v32;
 mod dots1;
 mod encoder;
 mod ernie4_5;
@@ -51,8 +52,8 @@ mod lille;
 mod llama;
 mod llama4;
 mod llama4_text;
-mod mamba;
 mod longcat_flash;
+mod mamba;
 mod mamba2;
 mod mellum;
 mod mimo;
@@ -116,6 +117,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     cohere2::FAMILY,
     dbrx::FAMILY,
     deepseek::FAMILY,
+    deepseek_v32::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,
     exaone::FAMILY,
@@ -149,9 +151,9 @@ pub(crate) const FAMILIES: &[Family] = &[
     llama::FAMILY,
     llama4::FAMILY,
     llama4_text::FAMILY,
+    longcat_flash::FAMILY,
     mamba::FAMILY,
     mamba2::FAMILY,
-    longcat_flash::FAMILY,
     mellum::FAMILY,
     mimo::FAMILY,
     mimo_v2::FAMILY,

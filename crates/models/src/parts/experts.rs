@@ -240,7 +240,11 @@ fn load_single(
     let tensor = if !loader.has(&of(0)) && loader.has_tensor(&all) {
         let shape = if turned { [experts * cols, rows] } else { [experts * rows, cols] };
         let tensor = loader.bare(&all, shape)?;
-        if turned { turned_stack(&tensor, experts) } else { QuantTensor { experts, rows, ..tensor } }
+        if turned {
+            turned_stack(&tensor, experts)
+        } else {
+            QuantTensor { experts, rows, ..tensor }
+        }
     } else {
         let mut each = Vec::with_capacity(experts);
         for expert in 0..experts {
@@ -385,11 +389,11 @@ impl Experts {
         } else {
             ops.combine(out, down, routes);
         }
+        if self.route.passing > 0 {
+            ops.add_passed(out, x, routes);
+        }
         if let (Some(part), Some(result)) = (&self.shared, shared) {
             part.combine(ops, [out, result], scratch);
         }
     }
-        if self.route.passing > 0 {
-            ops.add_passed(out, x, routes);
-        }
 }

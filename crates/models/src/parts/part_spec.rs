@@ -10,6 +10,7 @@ use super::embeddings::EmbeddingsSpec;
 use super::experts::ExpertsSpec;
 use super::fading_attention::FadingAttentionSpec;
 use super::griffin::GriffinSpec;
+use super::indexer::IndexerSpec;
 use super::latent::LatentSpec;
 use super::layer_input::LayerInputSpec;
 use super::linear::LinearSpec;
@@ -21,8 +22,8 @@ use super::plamo_mamba::PlamoMambaSpec;
 use super::rwkv::{ChannelMixSpec, TimeMixSpec};
 use super::scratch::ScratchPlan;
 use super::short_conv::ShortConvSpec;
-use super::side_by_side::SideBySideSpec;
 use super::shortcut::ShortcutSpec;
+use super::side_by_side::SideBySideSpec;
 use super::split_delta::SplitDeltaSpec;
 use crate::error::ModelError;
 use crate::loader::Loader;
@@ -51,8 +52,8 @@ pub(crate) enum PartSpec {
     SideBySide(Box<SideBySideSpec>),
     AltUp(Box<AltUpSpec>),
     PlainExperts(PlainExpertsSpec),
-}
     Shortcut(ShortcutSpec),
+}
 
 impl PartSpec {
     /// Loads the part, and plans its activations.
@@ -76,8 +77,8 @@ impl PartSpec {
             Self::TimeMix(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::ChannelMix(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::PlainExperts(spec) => Box::new(spec.load(loader, place, scratch)?),
-            Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Shortcut(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Experts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::AltUp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::SideBySide(spec) => Box::new(spec.load(loader, place, scratch)?),
@@ -129,10 +130,10 @@ impl PartSpec {
             Self::PlainExperts(spec) => {
                 spec.plan(hidden, scratch);
             }
-            Self::Mlp(spec) => {
             Self::Shortcut(spec) => {
                 spec.plan(hidden, scratch);
             }
+            Self::Mlp(spec) => {
                 spec.plan(scratch);
             }
             Self::Experts(spec) => {
@@ -161,6 +162,7 @@ impl PartSpec {
         match self {
             Self::Attention(spec) => Some(spec.mixer()),
             Self::AltUp(spec) => Some(spec.attention.mixer()),
+            Self::Latent(spec) if spec.indexer.is_some() => Some("sparse latent attention"),
             Self::Latent(_) => Some("latent attention"),
             Self::ShortConv(_) => Some("short convolution"),
             Self::DeltaNet(_) | Self::SplitDelta(_) => Some("gated delta net"),
@@ -172,16 +174,25 @@ impl PartSpec {
             Self::Mlp(_)
             | Self::Experts(_)
             | Self::PlainExperts(_)
+            | Self::Shortcut(_)
             | Self::Linear(_)
             | Self::Embeddings
-            | Self::Shortcut(_)
             | Self::LayerInput(_)
             | Self::SideBySide(_) => None,
         }
     }
 
-    /// Returns what the part keeps of earlier tokens, or `None` if it keeps nothing.
-    pub(crate) fn cache(&self, hidden: usize) -> Option<LayerCache> {
+    /// Returns what the part keeps of earlier tokens, a layer of the cache each.
+    pub(crate) fn caches(&self, hidden: usize) -> impl Iterator<Item = LayerCache> {
+        let indexer = match self {
+            Self::Latent(spec) => spec.indexer.as_ref(),
+            _ => None,
+        };
+        self.cache(hidden).into_iter().chain(indexer.map(IndexerSpec::cache))
+    }
+
+    /// Returns what the part itself keeps of earlier tokens, or `None` if it keeps nothing.
+    fn cache(&self, hidden: usize) -> Option<LayerCache> {
         match self {
             Self::Attention(spec) => spec.cache(),
             Self::AltUp(spec) => spec.attention.cache(),
@@ -201,6 +212,7 @@ impl PartSpec {
             Self::Mlp(_)
             | Self::Experts(_)
             | Self::PlainExperts(_)
+            | Self::Shortcut(_)
             | Self::Linear(_)
             | Self::Embeddings
             | Self::LayerInput(_)
@@ -212,7 +224,6 @@ impl PartSpec {
 impl From<GroupedSpec> for PartSpec {
     fn from(spec: GroupedSpec) -> Self {
         Self::Attention(spec)
-            | Self::Shortcut(_)
     }
 }
 
@@ -294,6 +305,12 @@ impl From<MlpSpec> for PartSpec {
     }
 }
 
+impl From<ShortcutSpec> for PartSpec {
+    fn from(spec: ShortcutSpec) -> Self {
+        Self::Shortcut(spec)
+    }
+}
+
 impl From<SideBySideSpec> for PartSpec {
     fn from(spec: SideBySideSpec) -> Self {
         Self::SideBySide(Box::new(spec))
@@ -305,12 +322,6 @@ impl From<AltUpSpec> for PartSpec {
         Self::AltUp(Box::new(spec))
     }
 }
-impl From<ShortcutSpec> for PartSpec {
-    fn from(spec: ShortcutSpec) -> Self {
-        Self::Shortcut(spec)
-    }
-}
-
 
 impl From<LayerInputSpec> for PartSpec {
     fn from(spec: LayerInputSpec) -> Self {
