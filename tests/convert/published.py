@@ -96,6 +96,24 @@ def granite(name, shape, config):
     return [(f"{path}.input_linear.weight", both)] if module == "gate_proj" else []
 
 
+def dbrx(name, shape, config):
+    """Put the matrices of all experts into one, with down turned."""
+    path, _, module = name.removesuffix(".weight").rpartition(".")
+    if ".experts." not in path:
+        return [(name, shape)]
+    path, _, expert = path.rpartition(".")
+    if expert != "0":
+        return []
+    rows, cols = shape[::-1] if module == "w2" else shape
+    return [(f"{path}.mlp.{module}", [config["ffn_config"]["moe_num_experts"] * rows, cols])]
+
+
+def ngrams(name, shape, config):
+    found = apart("experts", USUAL)(name, shape, config)
+    return [(own.replace("ngram_embeddings.word_embeddings", "embed_tokens"), own_shape)
+            for own, own_shape in found]
+
+
 USUAL = {name: name for name in ("gate_proj", "up_proj", "down_proj")}
 
 
@@ -180,6 +198,11 @@ CASES = {
     "gear-plain": (plain, None),
     "Klear-plain": (in_place, None),
     "gemma3n-plain": (plain, None),
+    "dbrx-plain": (dbrx, None),
+    "longcat_flash-plain": (apart("experts", USUAL), lambda c: [("model.mtp.norm.weight", [8])]),
+    "longcat_flash_ngram-split": (ngrams, None),
+    "deepseek_v32-plain": (apart("experts", USUAL), lambda c: [("model.layers.3.enorm.weight", [8])]),
+    "glm_moe_dsa-plain": (apart("experts", USUAL), None),
 }
 CHANGES = {
     # A fused matrix has no bias in mlx-lm's conversion.
@@ -213,7 +236,7 @@ def collapsed(tensors):
 
 
 def layer_of(name):
-    found = re.match(r".*?layers\.\d+", name)
+    found = re.match(r".*?(layers|blocks)\.\d+", name)
     return found[0] if found else name
 
 

@@ -65,6 +65,9 @@ DEEPSEEK = dict(
     num_experts_per_tok=3, n_group=4, topk_group=2, kv_lora_rank=64, qk_nope_head_dim=64,
     qk_rope_head_dim=16, v_head_dim=32, first_k_dense_replace=1, moe_layer_freq=1,
     routed_scaling_factor=1.5, rope_scaling=MSCALE)
+INDEXER = dict(index_n_heads=12, index_head_dim=32, index_topk=24)
+LONGCAT = dict(
+    kv_lora_rank=64, q_lora_rank=96, qk_rope_head_dim=16, qk_nope_head_dim=64, v_head_dim=32)
 GLM_MOE = dict(
     hidden_size=64, num_experts_per_tok=3, n_routed_experts=8, n_shared_experts=1, n_group=1,
     topk_group=1, moe_intermediate_size=64, norm_topk_prob=True, routed_scaling_factor=1.5,
@@ -532,6 +535,49 @@ CONFIGS = {
     "phixtral-plain": own(
         "phixtral", num_vocab=VOCABULARY, model_dim=128, num_heads=4, num_layers=3, rotary_dim=16,
         num_experts_per_tok=2, num_local_experts=4),
+    "dbrx-plain": own(
+        "dbrx", vocab_size=VOCABULARY, d_model=128, n_layers=3, n_heads=4,
+        attn_config={"kv_n_heads": 2, "clip_qkv": 2.5, "rope_theta": 10000.0},
+        ffn_config={"ffn_hidden_size": 64, "moe_num_experts": 6, "moe_top_k": 3}),
+    "deepseek_v32-plain": base(
+        "deepseek_v32", q_lora_rank=64, tie_word_embeddings=None, topk_method="noaux_tc",
+        scoring_func="sigmoid", norm_topk_prob=True, **INDEXER, **DEEPSEEK),
+    "deepseek_v32-bare": base(
+        "deepseek_v32", q_lora_rank=64, tie_word_embeddings=None, attention_bias=True,
+        rope_theta=None, indexer_rope_interleave=True, index_n_heads=8, index_head_dim=48,
+        index_topk=70, **{**DEEPSEEK, "rope_scaling": None, "n_group": None, "topk_group": None}),
+    "glm_moe_dsa-plain": base(
+        "glm_moe_dsa", q_lora_rank=64, tie_word_embeddings=None, topk_method="noaux_tc",
+        scoring_func="sigmoid", norm_topk_prob=True, attention_bias=False, rope_theta=None,
+        rope_parameters={"rope_theta": 20000.0, "rope_type": "default"},
+        **{**INDEXER, **DEEPSEEK, "rope_scaling": None, "n_group": 1, "topk_group": 1}),
+    "longcat_flash-plain": own(
+        "longcat_flash", vocab_size=VOCABULARY, hidden_size=128, num_layers=2, ffn_hidden_size=192,
+        num_attention_heads=4, max_position_embeddings=512, rms_norm_eps=1e-4, rope_theta=10000.0,
+        attention_method="MLA", attention_bias=False, zero_expert_type="identity", zero_expert_num=4,
+        n_routed_experts=6, moe_topk=4, expert_ffn_hidden_size=64, routed_scaling_factor=2.0,
+        mla_scale_q_lora=True, mla_scale_kv_lora=True, **LONGCAT),
+    "longcat_flash-bias": own(
+        "longcat_flash", vocab_size=VOCABULARY, hidden_size=128, num_layers=2, ffn_hidden_size=192,
+        num_attention_heads=4, max_position_embeddings=512, rms_norm_eps=1e-5, rope_theta=10000.0,
+        attention_method="MLA", attention_bias=True, zero_expert_type="identity", zero_expert_num=3,
+        n_routed_experts=8, moe_topk=3, expert_ffn_hidden_size=64, routed_scaling_factor=1.5,
+        mla_scale_q_lora=True, mla_scale_kv_lora=True, norm_topk_prob=True, router_bias=True,
+        rope_scaling=MSCALE, **LONGCAT),
+    "longcat_flash_ngram-plain": own(
+        "longcat_flash_ngram", vocab_size=VOCABULARY, hidden_size=192, num_layers=2,
+        ffn_hidden_size=192, num_attention_heads=4, max_position_embeddings=512, rms_norm_eps=1e-5,
+        rope_theta=10000.0, zero_expert_num=4, n_routed_experts=6, moe_topk=4,
+        expert_ffn_hidden_size=64, routed_scaling_factor=2.0, mla_scale_q_lora=True,
+        mla_scale_kv_lora=True, ngram_vocab_size_ratio=3, emb_neighbor_num=4, emb_split_num=1,
+        **LONGCAT),
+    "longcat_flash_ngram-split": own(
+        "longcat_flash_ngram", vocab_size=VOCABULARY, hidden_size=128, num_layers=2,
+        ffn_hidden_size=192, num_attention_heads=4, max_position_embeddings=512, rms_norm_eps=1e-5,
+        rope_theta=10000.0, zero_expert_num=3, n_routed_experts=8, moe_topk=3, attention_bias=True,
+        expert_ffn_hidden_size=64, routed_scaling_factor=1.5, mla_scale_q_lora=True,
+        mla_scale_kv_lora=True, ngram_vocab_size_ratio=2, emb_neighbor_num=3, emb_split_num=2,
+        rope_scaling=MSCALE, **LONGCAT),
     "plamo-plain": base(
         "plamo", num_key_value_heads=None, n_shared_head=2, max_position_embeddings=None,
         tie_word_embeddings=None),
@@ -755,6 +801,14 @@ CASES = {
     "gemma3n-unscaled": ["bf16"],
     "Klear-plain": ["f32", "affine4g64", "mxfp4"],
     "phixtral-plain": ["f32", "affine4g64"],
+    "dbrx-plain": ["f32", "affine4g64", "mxfp4"],
+    "deepseek_v32-plain": ["f32", "affine4g64", "mxfp4"],
+    "deepseek_v32-bare": ["affine8g32"],
+    "glm_moe_dsa-plain": ["f32", "affine4g64", "mxfp8"],
+    "longcat_flash-plain": ["f32", "affine4g64", "mxfp4"],
+    "longcat_flash-bias": ["affine8g32"],
+    "longcat_flash_ngram-plain": ["f32", "affine4g64", "affine6g64"],
+    "longcat_flash_ngram-split": ["affine8g32"],
     "plamo-plain": ["f32", "affine4g64"],
     "llama4-plain": ["f32", "affine4g64", "mxfp4"],
     "llama4-bias": ["bf16"],
@@ -775,6 +829,8 @@ CASES = {
 }
 
 # Number of attentions, if not every layer has one.
-ATTENTIONS = {"iquestloopcoder-plain": 6, "iquestloopcoder-bias": 6, "nemotron-nas-plain": 2, "nanbeige-plain": 4, "nanbeige-bare": 3}
+ATTENTIONS = {"iquestloopcoder-plain": 6, "iquestloopcoder-bias": 6, "nemotron-nas-plain": 2, "nanbeige-plain": 4, "nanbeige-bare": 3,
+              "longcat_flash-plain": 4, "longcat_flash-bias": 4,
+              "longcat_flash_ngram-plain": 4, "longcat_flash_ngram-split": 4}
 # Least deviation of the scores, if norms without weights make it smaller than one.
 LEAST_SCORES = {"llama4-plain": 0.9, "nanochat-plain": 0.8, "llama4_text-plain": 0.8}

@@ -16,7 +16,7 @@ EMBEDDING = re.compile(r"(embed_tokens|embed_in|wte|wpe|tok_embeddings|token_emb
 QUERY_KEY = re.compile(
     r"(q_proj|k_proj|qkv_proj|q_k_v_proj|q_b_proj|kv_b_proj|kv_a_proj_with_mqa|embed_q|c_attn|wqkv|Wqkv|query_key_value|"
     r"att_proj|c_q|c_k|W_pack)\.weight$")
-ROUTER = re.compile(r"(gate|router|router\.layer|gate\.wg|gate\.gate_proj|gate\.proj|router\.gate)\.weight$")
+ROUTER = re.compile(r"(gate|router|router\.layer|router\.classifier|gate\.wg|gate\.gate_proj|gate\.proj|router\.gate)\.weight$")
 HEAD_NORM = re.compile(r"(q_norm|k_norm|query_layernorm|key_layernorm|[qk]_layernorm(\.norms\.\d+)?)\.weight$")
 # Parameters of an xIELU, before their softplus.
 XIELU = {"alpha_p": (0.3, 0.3), "alpha_n": (0.3, 0.3), "beta": (0.5, 0.1), "eps": (-1e-6, 0.0)}

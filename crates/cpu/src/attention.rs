@@ -11,23 +11,27 @@ use std::ops::Range;
 use mlxk_ops::{Act, AttentionSpec, Batch, Mask, PAGE_POSITIONS, ScoreGrowth, Segment};
 
 use crate::arena::Arena;
-use crate::cache::SequenceCache;
+use crate::cache::{LayerPages, PageHead, SequenceCache};
 use crate::disjoint::DisjointSlice;
 use crate::kernels::{Kernels, Queries, Scratch};
 use crate::workers::Workers;
 
 /// Number of pages in a chunk.
 const CHUNK_PAGES: usize = 8;
+/// Number of positions in a chunk.
+pub(crate) const CHUNK: usize = CHUNK_PAGES * PAGE_POSITIONS;
 /// Number of queries that are computed together, so that a page is converted once for all of them.
 const TILE_QUERIES: usize = 24;
 
 /// Some rows of a segment, the query heads of one key/value head, and some chunks of positions.
-struct Item<'a> {
+pub(crate) struct Item<'a> {
     segment: &'a Segment,
     /// Rows of the batch.
     rows: Range<usize>,
     kv_head: usize,
     chunks: Range<usize>,
+    /// The positions that the row sees, ascending. Chunks count these instead. `None` if it sees all of them.
+    selected: Option<&'a [u32]>,
 }
 
 /// The operands that all items share.
@@ -73,13 +77,24 @@ pub(crate) fn attend(
     cache: &SequenceCache,
     call: &Call<'_>,
 ) {
-    let Call { out, q, layer, spec, sinks, batch } = *call;
+    let rows = call.batch.segments.iter().map(|segment| (segment, segment.rows.clone()));
+    run(workers, arena, cache, call, items(rows, call.spec));
+}
+
+/// Computes items of the call.
+pub(crate) fn run(
+    workers: &mut Workers,
+    arena: &mut Arena,
+    cache: &SequenceCache,
+    call: &Call<'_>,
+    mut items: Vec<Item<'_>>,
+) {
+    let Call { out, q, layer, spec, sinks, .. } = *call;
     let [out, q] = arena.many_mut([out, q]);
     cache.check(layer, spec);
     let Workers { pool, kernels, scratch, .. } = workers;
     let operands = Operands { q, layer, spec, sinks, cache, kernels: &**kernels };
     let out = DisjointSlice::new(out);
-    let mut items = items(batch, spec);
     let split = items.len() < 2 * pool.threads();
     let partials: usize = if split { items.iter().map(|item| item.chunks.len()).sum() } else { 0 };
     if partials <= items.len() {
@@ -109,8 +124,9 @@ pub(crate) fn attend(
                 (&mut scratch.part(worker..worker + 1)[0], &mut finished.part(block..block + 1)[0])
             };
             let (item, chunk) = parts[block];
-            let Item { segment, ref rows, kv_head, .. } = items[item];
-            let item = Item { segment, rows: rows.clone(), kv_head, chunks: chunk..chunk + 1 };
+            let Item { segment, ref rows, kv_head, selected, .. } = items[item];
+            let chunks = chunk..chunk + 1;
+            let item = Item { segment, rows: rows.clone(), kv_head, chunks, selected };
             *finished = std::mem::take(operands.attend(&item, scratch));
         });
     }
@@ -124,27 +140,43 @@ pub(crate) fn attend(
     }
 }
 
-/// Returns the work of a batch: tiles of rows and key/value heads, with all chunks that they see.
-fn items<'a>(batch: &'a Batch, spec: &AttentionSpec) -> Vec<Item<'a>> {
+/// Returns the work of some rows of segments: tiles of rows and key/value heads, with all chunks that they see.
+pub(crate) fn items<'a>(
+    parts: impl Iterator<Item = (&'a Segment, Range<usize>)>,
+    spec: &AttentionSpec,
+) -> Vec<Item<'a>> {
     let tile_rows = (TILE_QUERIES * spec.kv_heads / spec.heads).max(1);
     let mut items = vec![];
-    for segment in &batch.segments {
-        for first in segment.rows.clone().step_by(tile_rows) {
-            let rows = first..(first + tile_rows).min(segment.rows.end);
+    for (segment, all) in parts {
+        for first in all.clone().step_by(tile_rows) {
+            let rows = first..(first + tile_rows).min(all.end);
             let (from, _) = visible(segment, rows.start, spec);
             let (_, to) = visible(segment, rows.end - 1, spec);
-            let chunk = CHUNK_PAGES * PAGE_POSITIONS;
             for kv_head in 0..spec.kv_heads {
-                let chunks = from / chunk..to.div_ceil(chunk);
-                items.push(Item { segment, rows: rows.clone(), kv_head, chunks });
+                let chunks = from / CHUNK..to.div_ceil(CHUNK);
+                let rows = rows.clone();
+                items.push(Item { segment, rows, kv_head, chunks, selected: None });
             }
         }
     }
     items
 }
 
+impl<'a> Item<'a> {
+    /// Returns the work of a row and a key/value head that see some positions, which are ascending.
+    pub(crate) fn of_row(
+        segment: &'a Segment,
+        row: usize,
+        kv_head: usize,
+        selected: &'a [u32],
+    ) -> Self {
+        let chunks = 0..selected.len().div_ceil(CHUNK);
+        Self { segment, rows: row..row + 1, kv_head, chunks, selected: Some(selected) }
+    }
+}
+
 /// Returns the position of a row of the batch in its sequence.
-fn position(segment: &Segment, row: usize) -> usize {
+pub(crate) fn position(segment: &Segment, row: usize) -> usize {
     segment.start + (row - segment.rows.start)
 }
 
@@ -177,7 +209,7 @@ impl Operands<'_> {
         let spec = self.spec;
         let (dim, group) = (spec.head_dim, spec.heads / spec.kv_heads);
         let count = item.rows.len() * group;
-        let Scratch { queries, total, floats, .. } = scratch;
+        let Scratch { queries, total, floats, gathered, .. } = scratch;
         queries.reset(count, dim, spec.value_dim);
         queries.soft_cap = spec.soft_cap;
         for (n, q) in queries.q.chunks_exact_mut(dim).enumerate().take(count) {
@@ -193,6 +225,18 @@ impl Operands<'_> {
         let pages = self.cache.layer(item.segment.sequence, self.layer);
         for chunk in item.chunks.clone() {
             queries.clear();
+            if let Some(selected) = item.selected {
+                let selected = &selected[chunk * CHUNK..selected.len().min((chunk + 1) * CHUNK)];
+                for positions in selected.chunks(PAGE_POSITIONS) {
+                    self.gather(&pages, item.kv_head, positions, [&mut *gathered, &mut *floats]);
+                    queries.from.fill(0);
+                    queries.to.fill(positions.len());
+                    let (keys, values) = gathered.split_at(dim * PAGE_POSITIONS);
+                    self.kernels.attend_page(PageHead::F32 { keys, values }, queries, floats);
+                }
+                total.merge(queries);
+                continue;
+            }
             for page in chunk * CHUNK_PAGES..(chunk + 1) * CHUNK_PAGES {
                 let first = page * PAGE_POSITIONS;
                 if first >= end {
@@ -228,6 +272,35 @@ impl Operands<'_> {
             total.merge(queries);
         }
         total
+    }
+
+    /// Copies keys and values of some positions of a head to `out`, in the layout of a page.
+    fn gather(
+        &self,
+        pages: &LayerPages<'_>,
+        kv_head: usize,
+        positions: &[u32],
+        [out, floats]: [&mut Vec<f32>; 2],
+    ) {
+        let [dim, value_dim] = [self.spec.head_dim, self.spec.value_dim];
+        out.resize((dim + value_dim) * PAGE_POSITIONS, 0.0);
+        let (out_keys, out_values) = out.split_at_mut(dim * PAGE_POSITIONS);
+        let mut slot = 0;
+        let page_of = |position: u32| position as usize / PAGE_POSITIONS;
+        for positions in positions.chunk_by(|a, b| page_of(*a) == page_of(*b)) {
+            let page = pages.head(page_of(positions[0]), kv_head);
+            let (keys, values) = self.kernels.widen(page, [dim, value_dim], floats);
+            for position in positions {
+                let from = *position as usize % PAGE_POSITIONS;
+                let keys = keys.chunks_exact(PAGE_POSITIONS);
+                for (out, keys) in out_keys.chunks_exact_mut(PAGE_POSITIONS).zip(keys) {
+                    out[slot] = keys[from];
+                }
+                let values = &values[from * value_dim..][..value_dim];
+                out_values[slot * value_dim..][..value_dim].copy_from_slice(values);
+                slot += 1;
+            }
+        }
     }
 
     /// Divides by the sum of the weights and stores the heads of an item.

@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
-    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, HadamardSpec, KvFormat,
-    OpsError, PAGE_POSITIONS, Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes,
-    ScanInputs, ScanSpec, Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, HadamardSpec, IndexInputs,
+    IndexSpec, KvFormat, OpsError, PAGE_POSITIONS, Pieces, Reduction, Result, Rope, RopeSpec,
+    RouteSpec, Routes, ScanInputs, ScanSpec, Sequence, StatePlace, Vector, Weight, Weights,
+    WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -22,6 +23,7 @@ use crate::kernels::{self, InstructionSet};
 use crate::pool::Pool;
 use crate::recurrent::{self, Parts};
 use crate::router::{self, RouteTable, RouteVectors};
+use crate::sparse::{self, Index};
 use crate::weights::{Matrix, WeightStore};
 use crate::workers::Workers;
 use crate::{experts, hadamard, linear, recurrent_columns, reduce};
@@ -304,6 +306,13 @@ impl Compute for Cpu {
         router::combine(out, x, cols, &tables[routes.0 as usize]);
     }
 
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        let Step { arena, routes: tables } = &mut self.step;
+        let (_, cols) = arena.shape(out);
+        let [out, x] = arena.many_mut([out, x]);
+        router::add_passed(out, x, cols, &tables[routes.0 as usize]);
+    }
+
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
         let weight = self.weights.vector(weight);
         let [out, x] = self.step.arena.many_mut([out, x]);
@@ -377,6 +386,25 @@ impl Compute for Cpu {
         let sinks = spec.sinks.map(|sinks| self.weights.vector(sinks));
         let call = Call { out, q, layer, spec, sinks, batch };
         attention::attend(&mut self.workers, &mut self.step.arena, &self.cache, &call);
+    }
+
+    fn attend_best(
+        &mut self,
+        out: Act,
+        [q, k, v]: [Act; 3],
+        layer: usize,
+        spec: &AttentionSpec,
+        inputs: IndexInputs,
+        index: &IndexSpec,
+        batch: &Batch,
+    ) {
+        let sinks = spec.sinks.map(|sinks| self.weights.vector(sinks));
+        let call = Call { out, q, layer, spec, sinks, batch };
+        let index = Index { inputs, spec: index };
+        let arena = &mut self.step.arena;
+        attention::append(arena, &mut self.cache, [k, v], &call);
+        sparse::append(arena, &mut self.cache, index, batch);
+        sparse::attend(&mut self.workers, arena, &self.cache, &call, index);
     }
 
     fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch) {

@@ -48,18 +48,26 @@ pub(crate) fn linear_routed(
 ) {
     let (x_rows, _) = arena.shape(x);
     let fan_out = if x_rows == table.experts.len() { 1 } else { table.per_row };
-    let groups = grouped(&table.experts, fan_out);
+    let groups = grouped(table, fan_out);
+    for &out in outs {
+        let (_, cols) = arena.shape(out);
+        for (out, &expert) in arena.get_mut(out).chunks_exact_mut(cols).zip(&table.experts) {
+            if expert >= table.computing {
+                out.fill(0.0);
+            }
+        }
+    }
     let weights: Vec<&Matrix> = weights.iter().map(|&weight| store.matrix(weight)).collect();
     stacked(workers, &weights, arena, outs, x, &groups);
 }
 
 /// Gathers the rows that have the same expert. Row `i` of the result comes from row `i / fan_out` of the
-/// activations.
-fn grouped(experts: &[usize], fan_out: usize) -> Vec<Group> {
-    let count = experts.iter().max().map_or(0, |last| last + 1);
-    let mut known: Vec<Option<usize>> = vec![None; count];
+/// activations. Experts that pass their input on have no group.
+fn grouped(table: &RouteTable, fan_out: usize) -> Vec<Group> {
+    let mut known: Vec<Option<usize>> = vec![None; table.computing];
     let mut groups: Vec<Group> = vec![];
-    for (row, &matrix) in experts.iter().enumerate() {
+    let experts = table.experts.iter().enumerate();
+    for (row, &matrix) in experts.filter(|&(_, &expert)| expert < table.computing) {
         let index = *known[matrix].get_or_insert_with(|| {
             groups.push(Group { matrix, from: vec![], to: vec![] });
             groups.len() - 1

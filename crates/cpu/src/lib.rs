@@ -23,6 +23,7 @@ mod reduce;
 mod rope;
 mod router;
 mod self_test;
+mod sparse;
 mod weights;
 mod workers;
 

@@ -15,6 +15,8 @@ pub(crate) struct RouteVectors<'a> {
 pub(crate) struct RouteTable {
     /// Number of experts per row.
     pub per_row: usize,
+    /// Number of experts that have matrices. Those behind them pass their input on.
+    pub computing: usize,
     /// `[rows · per_row]`, best first.
     pub experts: Vec<usize>,
     /// `[rows · per_row]`
@@ -32,6 +34,7 @@ pub(crate) fn route(
     let choices = logits.len() / experts * spec.experts_per_row;
     let mut table = RouteTable {
         per_row: spec.experts_per_row,
+        computing: experts - spec.passing,
         experts: Vec::with_capacity(choices),
         weights: Vec::with_capacity(choices),
     };
@@ -44,15 +47,38 @@ pub(crate) fn route(
 /// Sums the results of the experts of each row, `[rows · per_row][cols]`, by their weights. See
 /// [`mlxk_ops::Compute::combine`].
 pub(crate) fn combine(out: &mut [f32], x: &[f32], cols: usize, table: &RouteTable) {
-    let weights = table.weights.chunks_exact(table.per_row);
     let rows = x.chunks_exact(table.per_row * cols);
-    for ((out, x), weights) in out.chunks_exact_mut(cols).zip(rows).zip(weights) {
+    for ((out, x), choices) in out.chunks_exact_mut(cols).zip(rows).zip(table.choices()) {
         out.fill(0.0);
-        for (x, weight) in x.chunks_exact(cols).zip(weights) {
-            for (out, x) in out.iter_mut().zip(x) {
-                *out += weight * x;
+        for (x, (expert, weight)) in x.chunks_exact(cols).zip(choices) {
+            if expert < table.computing {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out += weight * x;
+                }
             }
         }
+    }
+}
+
+/// Adds the input of each row by the weights of its experts that pass it on. See
+/// [`mlxk_ops::Compute::add_passed`].
+pub(crate) fn add_passed(out: &mut [f32], x: &[f32], cols: usize, table: &RouteTable) {
+    let rows = out.chunks_exact_mut(cols).zip(x.chunks_exact(cols));
+    for ((out, x), choices) in rows.zip(table.choices()) {
+        let passing = choices.filter(|(expert, _)| *expert >= table.computing);
+        let weight: f32 = passing.map(|(_, weight)| weight).sum();
+        for (out, x) in out.iter_mut().zip(x) {
+            *out += weight * x;
+        }
+    }
+}
+
+impl RouteTable {
+    /// Returns the experts of each row with their weights.
+    fn choices(&self) -> impl Iterator<Item = impl Iterator<Item = (usize, f32)>> {
+        let weights = self.weights.chunks_exact(self.per_row);
+        let rows = self.experts.chunks_exact(self.per_row).zip(weights);
+        rows.map(|(experts, weights)| experts.iter().copied().zip(weights.iter().copied()))
     }
 }
 
@@ -137,8 +163,9 @@ mod tests {
     use super::*;
 
     fn routed(logits: &[f32], spec: &RouteSpec, correction: Option<&[f32]>) -> RouteTable {
-        let mut table =
-            RouteTable { per_row: spec.experts_per_row, experts: vec![], weights: vec![] };
+        let computing = logits.len() - spec.passing;
+        let (per_row, experts, weights) = (spec.experts_per_row, vec![], vec![]);
+        let mut table = RouteTable { per_row, computing, experts, weights };
         choose(logits, spec, RouteVectors { correction, factors: None }, &mut table);
         table
     }
@@ -180,6 +207,20 @@ mod tests {
         let table = routed(&[0.0, 0.0, 3.0, 1.0], &spec, Some(&[0.9, 0.0, 0.0, 0.0]));
         assert_eq!(table.experts, [0, 2]);
         assert!((table.weights[0] - 1.0).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn experts_without_matrices_pass_their_input_on() {
+        let spec = RouteSpec { passing: 2, ..PLAIN };
+        let table = routed(&[0.0, 1.0, -9.0, 2.0], &spec, None);
+        assert_eq!((table.computing, &table.experts[..]), (2, &[3, 1][..]));
+        let mut out = [0.0; 2];
+        // The result of the first expert is not one.
+        combine(&mut out, &[f32::NAN, f32::NAN, 4.0, 8.0], 2, &table);
+        let [passed, own] = [table.weights[0], table.weights[1]];
+        assert_eq!(out, [4.0 * own, 8.0 * own]);
+        add_passed(&mut out, &[1.0, -1.0], 2, &table);
+        assert_eq!(out, [4.0 * own + passed, 8.0 * own - passed]);
     }
 
     #[test]

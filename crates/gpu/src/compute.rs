@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, Compute,
-    ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, Pieces, Ranked,
-    Reduction, Result, Rope, RouteGroups, RouteScores, RouteSpec, Routes, STATE_COLUMNS,
-    ScanInputs, ScanSizes, ScanSpec, StatePlace, Survey, Vector, Weight, WkvInputs, WkvSpec,
+    ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, IndexInputs,
+    IndexSpec, OpsError, Pieces, Ranked, Reduction, Result, Rope, RouteGroups, RouteScores,
+    RouteSpec, Routes, STATE_COLUMNS, ScanInputs, ScanSizes, ScanSpec, StatePlace, Survey, Vector,
+    Weight, WkvInputs, WkvSpec,
 };
 
 use wgpu::Buffer;
@@ -166,6 +167,7 @@ pub(crate) fn activation_parameters(activation: Activation) -> (u32, [f32; 4]) {
         Activation::ClampedSwiglu { limit } => (7, [limit, 0.0, 0.0, 0.0]),
         Activation::ClippedSwiglu { alpha, limit } => (8, [alpha, limit, 0.0, 0.0]),
         Activation::Tanh => (9, none),
+        Activation::Clip { limit } => (10, [limit, 0.0, 0.0, 0.0]),
     }
 }
 
@@ -246,6 +248,8 @@ impl Compute for Gpu {
         let (rows, experts) = self.step.shape(logits);
         let per_row = spec.experts_per_row;
         let routes = self.step.act(2 * rows, per_row);
+        // The sum of the weights of those that pass their input on, which is the activation behind the routes.
+        let passed = self.step.act(rows, 1);
         let (scores, band) = match spec.scores {
             RouteScores::Softmax => (0, 0.0),
             RouteScores::SoftmaxOfChosen => (1, 0.0),
@@ -265,12 +269,14 @@ impl Compute for Gpu {
             groups.keep as u32,
             groups.best as u32,
             u32::from(groups.excluded),
+            spec.passing as u32,
         ];
         let buffers = vec![
             Bind::Act(logits),
             self.vector(spec.correction),
             self.vector(spec.factors),
             Bind::Act(routes),
+            Bind::Act(passed),
         ];
         let parameters = vec![rows as u32, band.to_bits(), spec.scale.to_bits()];
         let variant = Variant::new(&kernels::ROUTE, &constants);
@@ -289,6 +295,10 @@ impl Compute for Gpu {
 
     fn combine(&mut self, out: Act, x: Act, routes: Routes) {
         self.step.record(Op::Combine { out, x, routes: Act(routes.0) });
+    }
+
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        self.add_scaled(out, x, Act(routes.0 + 1), 0);
     }
 
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
@@ -338,6 +348,20 @@ impl Compute for Gpu {
         batch: &Batch,
     ) {
         self.attend_to([out, q], None, layer, spec, batch);
+    }
+
+    fn attend_best(
+        &mut self,
+        _: Act,
+        _: [Act; 3],
+        _: usize,
+        _: &AttentionSpec,
+        _: IndexInputs,
+        _: &IndexSpec,
+        _: &Batch,
+    ) {
+        let device = self.info().name.clone();
+        self.step.fail(OpsError::NoKernel { device, operation: "sparse attention" });
     }
 
     fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch) {

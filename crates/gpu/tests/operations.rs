@@ -230,6 +230,31 @@ fn experts_are_chosen_alike() {
 }
 
 #[test]
+fn experts_pass_their_input_on_alike() {
+    let sizes = (1..12usize, 1..5usize, 1..6usize, any::<bool>(), 0..1000u64);
+    check(10, sizes, |pair, (rows, per_row, passing, normalize, seed)| {
+        let computing = 7;
+        let logits: Vec<f32> = values(seed, rows * (computing + passing));
+        let found = pair.both(|ops| {
+            let weight = tensor(None, Dtype::F32, [computing, 4, 4], 1);
+            let weight = ops.load(weight, None).unwrap();
+            begin(ops);
+            let logits = input(ops, &logits, computing + passing);
+            let new = RouteSpec::new(per_row, RouteScores::Softmax);
+            let routes = ops.route(logits, &RouteSpec { normalize, scale: 1.5, passing, ..new });
+            let x = input(ops, &values(seed + 1, rows * 4), 4);
+            let results = ops.act(rows * per_row, 4);
+            ops.linear_routed(&[results], x, &[weight], routes);
+            let combined = ops.act(rows, 4);
+            ops.combine(combined, results, routes);
+            ops.add_passed(combined, x, routes);
+            read(ops, combined)
+        });
+        assert_close(&found, "route")
+    });
+}
+
+#[test]
 fn norms() {
     let sizes = (1..30usize, 1..5usize, 1..300usize, any::<bool>(), 0..1000u64);
     check(40, sizes, |pair, (rows, pieces, width, bias, seed)| {
@@ -281,6 +306,7 @@ fn activations() {
         Activation::GeluTanh,
         Activation::Softplus,
         Activation::ReluSquared,
+        Activation::Clip { limit: 2.0 },
         Activation::Xielu { positive: 0.8, negative: 0.7, beta: 0.5, eps: -1e-6 },
         Activation::ClampedSwiglu { limit: 2.0 },
         Activation::ClippedSwiglu { alpha: 1.7, limit: 7.0 },

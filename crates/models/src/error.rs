@@ -65,6 +65,12 @@ pub enum ModelError {
         /// `model_type` of `config.json`.
         model_type: String,
     },
+    /// Experts of a layer have different types.
+    #[error("The experts in `{path}` are quantized in different ways; they must all be alike")]
+    MixedExperts {
+        /// Path of the module of all experts.
+        path: String,
+    },
     /// The checkpoint is as it was published, and that differs from MLX's form.
     #[error(
         "The weights in `{}` are not in MLX's form; convert them with \

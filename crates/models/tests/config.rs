@@ -407,3 +407,85 @@ fn no_value_of_any_key_of_any_family_is_a_panic_or_a_riddle() {
     }
     assert!(refused > 5000, "only {refused} values were refused");
 }
+
+/// Returns the configuration of a golden.
+fn golden(name: &str) -> Value {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity/fixtures");
+    let text = std::fs::read_to_string(format!("{folder}/{name}.json")).expect("it is there");
+    serde_json::from_str::<Value>(&text).expect("it is JSON")["config"].take()
+}
+
+#[test]
+fn impossible_values_of_mixtures_and_indexers_are_named() {
+    let cases = [
+        ("dbrx-plain-f32", "/attn_config", json!({"clip_qkv": 0}), "`attn_config.clip_qkv`"),
+        ("dbrx-plain-f32", "/attn_config", json!({"clip_qkv": null}), "`attn_config.clip_qkv`"),
+        ("dbrx-plain-f32", "/attn_config", json!({"kv_n_heads": 3}), "`attn_config.kv_n_heads`"),
+        ("dbrx-plain-f32", "/ffn_config", json!({"moe_top_k": 7}), "`ffn_config.moe_top_k`"),
+        (
+            "dbrx-plain-f32",
+            "/ffn_config",
+            json!({"ffn_act_fn": {"name": "gelu"}}),
+            "`ffn_config.ffn_act_fn.name`",
+        ),
+        (
+            "dbrx-plain-f32",
+            "/ffn_config",
+            json!({"moe_normalize_expert_weights": 2}),
+            "`ffn_config.moe_normalize_expert_weights`",
+        ),
+        ("dbrx-plain-f32", "", json!({"ffn_config": null}), "`ffn_config`"),
+        ("dbrx-plain-f32", "", json!({"d_model": 130}), "`d_model`"),
+        ("longcat_flash-plain-f32", "", json!({"moe_topk": 11}), "`moe_topk`"),
+        ("longcat_flash-plain-f32", "", json!({"zero_expert_num": null}), "`zero_expert_num`"),
+        ("longcat_flash-plain-f32", "", json!({"zero_expert_num": -1}), "`zero_expert_num`"),
+        ("longcat_flash-plain-f32", "", json!({"zero_expert_type": "copy"}), "`zero_expert_type`"),
+        ("longcat_flash-plain-f32", "", json!({"mla_scale_q_lora": false}), "`mla_scale_q_lora`"),
+        ("longcat_flash-plain-f32", "", json!({"q_lora_rank": null}), "`q_lora_rank`"),
+        ("longcat_flash_ngram-plain-f32", "", json!({"emb_neighbor_num": 1}), "`emb_neighbor_num`"),
+        ("longcat_flash_ngram-plain-f32", "", json!({"emb_split_num": 65}), "`emb_split_num`"),
+        (
+            "longcat_flash_ngram-plain-f32",
+            "",
+            json!({"ngram_vocab_size_ratio": 1 << 24}),
+            "`ngram_vocab_size_ratio`",
+        ),
+        ("deepseek_v32-plain-f32", "", json!({"index_topk": 0}), "`index_topk`"),
+        ("deepseek_v32-plain-f32", "", json!({"index_n_heads": 1 << 20}), "`index_n_heads`"),
+        ("deepseek_v32-plain-f32", "", json!({"index_head_dim": 8}), "`index_head_dim`"),
+        ("deepseek_v32-plain-f32", "", json!({"q_lora_rank": null}), "`q_lora_rank`"),
+        ("glm_moe_dsa-plain-f32", "", json!({"rope_parameters": null}), "`rope_parameters`"),
+        (
+            "glm_moe_dsa-plain-f32",
+            "/rope_parameters",
+            json!({"rope_theta": null}),
+            "`rope_parameters.rope_theta`",
+        ),
+    ];
+    for (name, place, changes, key) in cases {
+        let mut config = golden(name);
+        shape_of(&config).unwrap();
+        let object = config.pointer_mut(place).expect("the golden has it");
+        *object = with(object.take(), changes.clone());
+        let message = refusal(&config);
+        assert!(message.contains(key), "{name}, {changes}: {message}");
+    }
+}
+
+#[test]
+fn an_indexer_keeps_keys_without_values() {
+    let shape = shape_of(&golden("deepseek_v32-plain-f32")).unwrap();
+    let pages =
+        |head_dim, value_dim| LayerCache::Pages { kv_heads: 1, head_dim, value_dim, window: None };
+    assert_eq!(shape.cache.layers, [pages(64 + 16, 64), pages(32, 0)].repeat(3));
+    // Two attentions in a layer, behind the ids of earlier tokens.
+    let shape = shape_of(&golden("longcat_flash_ngram-plain-f32")).unwrap();
+    let ids = LayerCache::State { values: 16 };
+    assert_eq!(shape.cache.layers, [vec![ids], vec![pages(64 + 16, 64); 4]].concat());
+    let kinds = |name: &str| {
+        let mixers = mlxk_models::registry::mixers(&golden(name)).unwrap();
+        mixers.iter().map(|mixers| (mixers.kind, mixers.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("glm_moe_dsa-plain-f32"), [("sparse latent attention", 3)]);
+    assert_eq!(kinds("longcat_flash-plain-f32"), [("latent attention", 4)]);
+}

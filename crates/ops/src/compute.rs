@@ -5,8 +5,9 @@ use std::ops::Range;
 use crate::top::top;
 use crate::{
     Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, ConvSpec,
-    DeltaInputs, DeltaSpec, GatedUnitInputs, Pieces, Ranked, Reduction, Result, Rope, RouteSpec,
-    Routes, ScanInputs, ScanSpec, StatePlace, Survey, Vector, Weight, WkvInputs, WkvSpec,
+    DeltaInputs, DeltaSpec, GatedUnitInputs, IndexInputs, IndexSpec, Pieces, Ranked, Reduction,
+    Result, Rope, RouteSpec, Routes, ScanInputs, ScanSpec, StatePlace, Survey, Vector, Weight,
+    WkvInputs, WkvSpec,
 };
 
 /// The part of a device that computes.
@@ -45,11 +46,15 @@ pub trait Compute {
 
     /// Like [`Compute::linear`], with the experts of each row. `outs` are
     /// `[rows · experts_per_row, out]`; `x` is `[rows, in]`, or the `[rows · experts_per_row, in]`
-    /// result of an earlier call.
+    /// result of an earlier call. The results of experts that pass their input on are finite, and
+    /// [`Compute::combine`] leaves them out.
     fn linear_routed(&mut self, outs: &[Act], x: Act, weights: &[Weight], routes: Routes);
 
     /// `out[r] = Σ weight · x[r·experts_per_row + i]` over the experts of row `r`.
     fn combine(&mut self, out: Act, x: Act, routes: Routes);
+
+    /// `out[r] += Σ weight · x[r]` over the experts of row `r` that pass their input on; both are `[rows, cols]`.
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes);
 
     /// `out = x / √(mean(x²) + eps) · weight` over each row, or over each piece of a row that is as
     /// long as `weight`.
@@ -89,6 +94,28 @@ pub trait Compute {
         q: Act,
         layer: usize,
         spec: &AttentionSpec,
+        batch: &Batch,
+    );
+
+    /// Like [`Compute::attend`], but a row sees only the positions with the best scores of an indexer, if it would see
+    /// more than that many. Among equal scores, the earlier position comes first. Appends the keys of the indexer to
+    /// its layer of the cache.
+    ///
+    /// ```text
+    /// score[p] = Σ weights[h] · max(queries[h] · keys[p], 0)
+    /// ```
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one fused operation, each argument a tensor of it"
+    )]
+    fn attend_best(
+        &mut self,
+        out: Act,
+        qkv: [Act; 3],
+        layer: usize,
+        spec: &AttentionSpec,
+        inputs: IndexInputs,
+        index: &IndexSpec,
         batch: &Batch,
     );
 

@@ -32,8 +32,8 @@ pub use recurrent::{
     WkvSpec,
 };
 pub use spec::{
-    Activation, AttentionSpec, BlockMask, HadamardSpec, Mask, Pieces, Reduction, RopeSpec,
-    RouteGroups, RouteScores, RouteSpec, ScoreGrowth,
+    Activation, AttentionSpec, BlockMask, HadamardSpec, IndexInputs, IndexSpec, Mask, Pieces,
+    Reduction, RopeSpec, RouteGroups, RouteScores, RouteSpec, ScoreGrowth,
 };
 pub use top::{Ranked, Survey, top};
 pub use weights::Weights;

@@ -1,6 +1,6 @@
 //! Parameters of operations, as plain data.
 
-use crate::Vector;
+use crate::{Act, Vector};
 
 /// Rotary position embedding (Su et al., 2021, arXiv:2104.09864). Pair `i` of a head turns by
 /// `position · frequencies[i]`.
@@ -106,6 +106,30 @@ pub struct AttentionSpec {
     pub growth: Option<ScoreGrowth>,
 }
 
+/// An indexer (DeepSeek-V3.2, 2025, arXiv:2512.02556): small heads that choose the positions that a row sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexSpec {
+    /// Heads of a query. They share one key.
+    pub heads: usize,
+    /// Width of a query and of a key.
+    pub head_dim: usize,
+    /// Most positions that a row sees.
+    pub keep: usize,
+    /// Layer of the cache that has the keys. It has no values.
+    pub layer: usize,
+}
+
+/// Activations that an indexer compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexInputs {
+    /// `[rows, heads · head_dim]`
+    pub queries: Act,
+    /// `[rows, head_dim]`
+    pub keys: Act,
+    /// `[rows, heads]` weight of each head.
+    pub weights: Act,
+}
+
 /// Factor `1 + beta · ln(1 + ⌊(position + first) / step⌋)` on the scores (Llama 4's attention temperature).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScoreGrowth {
@@ -133,6 +157,11 @@ pub enum Activation {
     Softplus,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x` within `±limit`.
+    Clip {
+        /// Bound of the absolute value.
+        limit: f32,
+    },
     /// `max(x, 0)²` (So et al., 2021, arXiv:2109.08668).
     ReluSquared,
     /// xIELU (Huang and Schlag, 2024, arXiv:2411.13010): `positive · x² + beta · x` above zero,
@@ -180,6 +209,9 @@ pub struct RouteSpec {
     pub scale: f32,
     /// `[experts]` factors of the weights of each expert.
     pub factors: Option<Vector>,
+    /// Number of experts, the last ones, that have no matrices and pass their input on; see
+    /// [`crate::Compute::add_passed`].
+    pub passing: usize,
 }
 
 impl RouteSpec {
@@ -193,6 +225,7 @@ impl RouteSpec {
             normalize: false,
             scale: 1.0,
             factors: None,
+            passing: 0,
         }
     }
 }

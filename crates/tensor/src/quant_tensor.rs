@@ -70,6 +70,57 @@ pub enum Storage {
     },
 }
 
+impl Storage {
+    /// Returns `true` if the values of both are of the same type.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dense(own), Self::Dense(other)) => own.dtype == other.dtype,
+            (
+                Self::Affine { bits, group_size, scales, biases, .. },
+                Self::Affine { bits: b, group_size: g, scales: s, biases: o, .. },
+            ) => {
+                let own = (bits, group_size, scales.dtype, biases.dtype);
+                own == (b, g, s.dtype, o.dtype)
+            }
+            (
+                Self::Block { mode, global_scale, .. },
+                Self::Block { mode: m, global_scale: g, .. },
+            ) => (mode, global_scale.is_some()) == (m, g.is_some()),
+            _ => false,
+        }
+    }
+
+    fn values(&self) -> &Bytes {
+        match self {
+            Self::Dense(dense) => &dense.data,
+            Self::Affine { packed, .. } | Self::Block { packed, .. } => packed,
+        }
+    }
+
+    fn scales(&self) -> &Bytes {
+        match self {
+            Self::Dense(dense) => &dense.data,
+            Self::Affine { scales, .. } => &scales.data,
+            Self::Block { scales, .. } => scales,
+        }
+    }
+
+    fn biases(&self) -> &Bytes {
+        match self {
+            Self::Affine { biases, .. } => &biases.data,
+            _ => self.values(),
+        }
+    }
+
+    /// Returns the factor of all values.
+    fn factor(&self) -> f32 {
+        match self {
+            Self::Block { global_scale: Some(factors), .. } => factors[0],
+            _ => 1.0,
+        }
+    }
+}
+
 /// A weight matrix `[rows, cols]`, or a stack of them `[experts, rows, cols]`. A row is an output
 /// feature, a column an input feature.
 #[derive(Clone, Debug)]
@@ -135,6 +186,46 @@ impl QuantTensor {
             *factors = vec![factors[0]; ranges.len()];
         }
         Self { experts: ranges.len(), rows, ..stack }
+    }
+
+    /// Copies matrices of the same shape into a stack. Returns `None` if they are stored in different ways, or if
+    /// there are none.
+    ///
+    /// # Panics
+    /// Panics if one of them is a stack, or if their shapes differ.
+    pub fn stacked(parts: &[Self]) -> Option<Self> {
+        let first = parts.first()?;
+        let shape = (1, first.rows, first.cols);
+        let is_alike = |part: &Self| (part.experts, part.rows, part.cols) == shape;
+        assert!(parts.iter().all(is_alike), "the matrices are of the same shape");
+        let mut storages = parts[1..].iter().map(|part| &part.storage);
+        if !storages.all(|storage| storage.is_like(&first.storage)) {
+            return None;
+        }
+        let join = |of: &dyn Fn(&Storage) -> &Bytes| {
+            let bytes = parts.iter().map(|part| &of(&part.storage)[..]);
+            Bytes::from(bytes.collect::<Vec<_>>().concat())
+        };
+        let dense = |dtype: Dtype, of: &dyn Fn(&Storage) -> &Bytes| Dense { dtype, data: join(of) };
+        let storage = match &first.storage {
+            Storage::Dense(values) => Storage::Dense(dense(values.dtype, &Storage::values)),
+            Storage::Affine { bits, group_size, scales, biases, .. } => Storage::Affine {
+                bits: *bits,
+                group_size: *group_size,
+                packed: join(&Storage::values),
+                scales: dense(scales.dtype, &Storage::scales),
+                biases: dense(biases.dtype, &Storage::biases),
+            },
+            Storage::Block { mode, global_scale, .. } => Storage::Block {
+                mode: *mode,
+                packed: join(&Storage::values),
+                scales: join(&Storage::scales),
+                global_scale: global_scale
+                    .as_ref()
+                    .map(|_| parts.iter().map(|part| part.storage.factor()).collect()),
+            },
+        };
+        Some(Self { name: first.name.clone(), experts: parts.len(), storage, ..*first })
     }
 
     /// Copies some rows of a single matrix into one matrix.

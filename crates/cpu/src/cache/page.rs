@@ -88,7 +88,10 @@ impl<'a> PageHead<'a> {
                 widen.halves(keys.scales, key_scales);
                 widen.halves(values.scales, value_scales);
                 widen.keys(keys, key_scales, wide_keys);
-                widen.values(values, value_scales, value_dim, wide_values);
+                // The keys of an indexer have no values.
+                if value_dim > 0 {
+                    widen.values(values, value_scales, value_dim, wide_values);
+                }
             }
         }
         (wide_keys, wide_values)

@@ -16,6 +16,7 @@ fn value(x: f32, activation: Activation) -> f32 {
         }
         Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
         Activation::Tanh => x.tanh(),
+        Activation::Clip { limit } => x.clamp(-limit, limit),
         Activation::ReluSquared => x.max(0.0) * x.max(0.0),
         Activation::Xielu { positive, beta, .. } if x > 0.0 => positive * (x * x) + beta * x,
         Activation::Xielu { negative, beta, eps, .. } => {

@@ -13,6 +13,7 @@ mod avx512;
 mod avx_vnni;
 #[cfg(test)]
 mod bits;
+mod index;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -24,7 +25,7 @@ mod tests;
 mod weight;
 
 use half::bf16;
-use mlxk_ops::Activation;
+use mlxk_ops::{Activation, PAGE_POSITIONS};
 use mlxk_tensor::QuantTensor;
 
 use crate::cache::PageHead;
@@ -118,6 +119,8 @@ pub(crate) struct Scratch {
     pub halves: Vec<bf16>,
     /// Results of a tile: `[rows.len()][TILE_ROWS]`, or a row of products with a dense matrix per row of activations.
     pub out: Vec<f32>,
+    /// Keys and values of some positions, in the layout of a page.
+    pub gathered: Vec<f32>,
     /// State of a tile of queries within a chunk of positions.
     pub queries: Queries,
     /// State of a tile of queries over all chunks so far.
@@ -234,6 +237,28 @@ pub(crate) trait Kernels: Send + Sync {
                 *out = w.iter().zip(x).map(|(w, x)| w.to_f32() * x.to_f32()).sum();
             }
         }
+    }
+
+    /// Returns keys and values of a page, of these widths, as floats.
+    fn widen<'a>(
+        &self,
+        page: PageHead<'a>,
+        widths: [usize; 2],
+        scratch: &'a mut Vec<f32>,
+    ) -> (&'a [f32], &'a [f32]) {
+        page.floats(widths, scratch, &Scalar)
+    }
+
+    /// `out[p] = Σ weights[h] · max(q[h] · keys[p], 0)` for the positions of a page, with keys `[dim][PAGE_POSITIONS]` and
+    /// `q [weights.len()][dim]`.
+    fn score_keys(
+        &self,
+        keys: &[f32],
+        q: &[f32],
+        weights: &[f32],
+        out: &mut [f32; PAGE_POSITIONS],
+    ) {
+        index::score_keys(keys, q, weights, out);
     }
 
     /// Adds one page to the softmax state of the queries that see a part of it.

@@ -1,7 +1,7 @@
 //! Instruction sets that extend AVX2 by products. Everything else is left to the kernels for AVX2.
 
 use half::bf16;
-use mlxk_ops::Activation;
+use mlxk_ops::{Activation, PAGE_POSITIONS};
 use mlxk_tensor::QuantTensor;
 
 use super::avx2::Avx2;
@@ -148,6 +148,25 @@ impl<P: Products> Kernels for OverAvx2<P> {
         let cols = w.len() / 4;
         assert!(w.len() == 4 * cols && rows.iter().all(|row| (row + 1) * cols <= x.len()));
         self.products.bf16_rows(w, x, rows, out, stride);
+    }
+
+    fn widen<'a>(
+        &self,
+        page: PageHead<'a>,
+        widths: [usize; 2],
+        scratch: &'a mut Vec<f32>,
+    ) -> (&'a [f32], &'a [f32]) {
+        self.avx2.widen(page, widths, scratch)
+    }
+
+    fn score_keys(
+        &self,
+        keys: &[f32],
+        q: &[f32],
+        weights: &[f32],
+        out: &mut [f32; PAGE_POSITIONS],
+    ) {
+        self.avx2.score_keys(keys, q, weights, out);
     }
 
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {

@@ -48,6 +48,11 @@ pub(crate) fn attention(
         held.push(wide(head, [dim, value_dim]));
     }
     let form = format!("{format:?} pages with heads of {dim}");
+    for page in 0..PAGES {
+        let head = cache.layer(sequence, 0).head(page, 0);
+        let (keys, _) = kernels.widen(head, [dim, value_dim], &mut scratch);
+        indexer(kernels, keys, &queries, &form, comparison);
+    }
     for (n, &(from, len)) in spans.iter().enumerate() {
         let seen = from..(from + len).min(positions);
         let q = &queries.q[n * dim..][..dim];
@@ -67,6 +72,30 @@ pub(crate) fn attention(
             let got = queries.acc[n * value_dim + i] / queries.sum[n];
             comparison.close("attend_page", &form, got, (exact, 1e-5 * dim as f64));
         }
+    }
+}
+
+/// Checks the scores that an indexer with these queries gives the keys of a page against f64.
+fn indexer(
+    kernels: &dyn Kernels,
+    keys: &[f32],
+    queries: &Queries,
+    form: &str,
+    comparison: &mut Comparison,
+) {
+    let Queries { dim, count, q, .. } = queries;
+    let mut weights = vec![0.0; *count];
+    weights.fill_with(&mut noise(7));
+    let mut scores = [0.0; PAGE_POSITIONS];
+    kernels.score_keys(keys, q, &weights, &mut scores);
+    for (position, &got) in scores.iter().enumerate() {
+        let of_keys = |q: &[f32]| {
+            let keys = keys.iter().skip(position).step_by(PAGE_POSITIONS);
+            q.iter().zip(keys).map(|(&q, &key)| f64::from(q) * f64::from(key)).sum::<f64>()
+        };
+        let heads = q.chunks_exact(*dim).zip(&weights);
+        let exact = heads.map(|(q, &weight)| f64::from(weight) * of_keys(q).max(0.0)).sum();
+        comparison.close("score_keys", &form, got, (exact, 1e-5 * (dim * count) as f64));
     }
 }
 

@@ -126,6 +126,7 @@ pub(crate) fn elementwise(
         (Activation::Sigmoid, &sigmoid),
         (Activation::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
         (Activation::ReluSquared, &|x| x.max(0.0).powi(2)),
+        (Activation::Clip { limit: 0.5 }, &|x| x.clamp(-0.5, 0.5)),
         (xielu, &xielu64),
     ];
     for &(activation, exact) in activations {

@@ -77,6 +77,11 @@ impl Kernels for Wrong {
         }
     }
 
+    fn score_keys(&self, keys: &[f32], q: &[f32], weights: &[f32], out: &mut [f32; 32]) {
+        Scalar.score_keys(keys, q, weights, out);
+        out[31] -= 0.1;
+    }
+
     fn rms_norm(&self, out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
         Scalar.rms_norm(out, x, weight, eps);
     }
@@ -105,6 +110,7 @@ fn single_wrong_values_are_found_and_named() {
     assert!(named("affine_tile", "3-bit (group size 32)"), "{found:?}");
     assert!(named("dequantize_row", "mxfp8"), "{found:?}");
     assert!(named("attend_page", "Affine4"), "{found:?}");
+    assert!(named("score_keys", "F16"), "{found:?}");
     assert!(named("silu_mul", "f32"), "{found:?}");
     let kernels: Vec<&str> = found.iter().map(|difference| difference.kernel).collect();
     assert!(!kernels.contains(&"rms_norm") && !kernels.contains(&"dot4"), "{found:?}");

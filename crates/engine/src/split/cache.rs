@@ -27,9 +27,14 @@ impl Cache for Split {
     fn configure_cache(&mut self, spec: &CacheSpec) {
         self.owners = (0..spec.layers.len()).map(|layer| self.device_of(layer)).collect();
         for (index, layer) in spec.layers.iter().enumerate() {
-            // Where the pages are that it reads.
-            if let LayerCache::SharedWith(source) = *layer {
-                self.owners[index] = self.owners[source];
+            match *layer {
+                // Where the pages are that it reads.
+                LayerCache::SharedWith(source) => self.owners[index] = self.owners[source],
+                // The keys of an indexer are with the attention before them.
+                LayerCache::Pages { value_dim: 0, .. } if index > 0 => {
+                    self.owners[index] = self.owners[index - 1];
+                }
+                _ => {}
             }
         }
         for (device, ops) in self.devices.iter_mut().enumerate() {

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, ColumnScanInputs, ColumnScanSpec, Compute, ConvSpec,
-    DeltaInputs, DeltaSpec, GatedUnitInputs, OpsError, Pieces, Ranked, Reduction, Result, Rope,
-    RouteSpec, Routes, ScanInputs, ScanSpec, Segment, StatePlace, Vector, Weight, WkvInputs,
-    WkvSpec,
+    DeltaInputs, DeltaSpec, GatedUnitInputs, IndexInputs, IndexSpec, OpsError, Pieces, Ranked,
+    Reduction, Result, Rope, RouteSpec, Routes, ScanInputs, ScanSpec, Segment, StatePlace, Vector,
+    Weight, WkvInputs, WkvSpec,
 };
 
 use super::{CPU, Copies, GPU, Split};
@@ -159,6 +159,12 @@ impl Compute for Split {
         self.devices[device].combine(out, x, routes);
     }
 
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        let (device, routes) = self.routes[routes.0 as usize];
+        let [out, x] = self.on(device, [out, x], &[out]);
+        self.devices[device].add_passed(out, x, routes);
+    }
+
     fn rms_norm(&mut self, out: Act, x: Act, weight: Vector, eps: f32) {
         let device = self.current;
         let [x] = self.on(device, [x], &[]);
@@ -210,6 +216,26 @@ impl Compute for Split {
         let out = self.out(device, out);
         let (ops, batch) = self.here(device);
         ops.attend_shared(out, q, layer, spec, batch);
+    }
+
+    fn attend_best(
+        &mut self,
+        out: Act,
+        [q, k, v]: [Act; 3],
+        layer: usize,
+        spec: &AttentionSpec,
+        inputs: IndexInputs,
+        index: &IndexSpec,
+        _: &Batch,
+    ) {
+        let device = self.owners[layer];
+        let IndexInputs { queries, keys, weights } = inputs;
+        let all = [q, k, v, queries, keys, weights];
+        let [q, k, v, queries, keys, weights] = self.on(device, all, &[]);
+        let out = self.out(device, out);
+        let (ops, batch) = self.here(device);
+        let inputs = IndexInputs { queries, keys, weights };
+        ops.attend_best(out, [q, k, v], layer, spec, inputs, index, batch);
     }
 
     fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, _: &Batch) {

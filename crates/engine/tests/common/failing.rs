@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mlxk_cpu::Cpu;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, ColumnScanInputs, ColumnScanSpec,
-    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, HadamardSpec, OpsError,
-    Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs, ScanSpec, Sequence,
-    StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
+    Compute, ConvSpec, DeltaInputs, DeltaSpec, Extent, GatedUnitInputs, HadamardSpec, IndexInputs,
+    IndexSpec, OpsError, Pieces, Reduction, Result, Rope, RopeSpec, RouteSpec, Routes, ScanInputs,
+    ScanSpec, Sequence, StatePlace, Vector, Weight, Weights, WkvInputs, WkvSpec,
 };
 use mlxk_tensor::QuantTensor;
 
@@ -143,6 +143,9 @@ impl Compute for Failing {
     fn combine(&mut self, out: Act, x: Act, routes: Routes) {
         self.inner.combine(out, x, routes);
     }
+    fn add_passed(&mut self, out: Act, x: Act, routes: Routes) {
+        self.inner.add_passed(out, x, routes);
+    }
     fn layer_norm(&mut self, out: Act, x: Act, weight: Vector, bias: Option<Vector>, eps: f32) {
         self.inner.layer_norm(out, x, weight, bias, eps);
     }
@@ -191,6 +194,18 @@ impl Compute for Failing {
         batch: &Batch,
     ) {
         self.inner.attend_shared(out, q, layer, spec, batch);
+    }
+    fn attend_best(
+        &mut self,
+        out: Act,
+        qkv: [Act; 3],
+        layer: usize,
+        spec: &AttentionSpec,
+        inputs: IndexInputs,
+        index: &IndexSpec,
+        batch: &Batch,
+    ) {
+        self.inner.attend_best(out, qkv, layer, spec, inputs, index, batch);
     }
     fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch) {
         self.inner.short_conv(out, x, spec, state, batch);

@@ -39,6 +39,15 @@ impl Runner {
         Ok(Self { ops, model })
     }
 
+    /// Computes a prompt, and returns the failure of the device if there is one.
+    #[allow(dead_code, reason = "not every test has a device that fails")]
+    pub(crate) fn try_prompt(&mut self, ids: &[u32]) -> mlxk_ops::Result<()> {
+        let mut batch = Batch::default();
+        batch.push(self.ops.new_sequence(), 0, ids, true);
+        let logits = self.model.forward(&mut *self.ops, &batch)?;
+        self.ops.read(logits).map(|_| ())
+    }
+
     /// Computes parts of sequences in one step, and returns all their rows.
     pub(crate) fn step(&mut self, parts: &[(Sequence, &[u32], Range<usize>)]) -> Rows {
         let mut batch = Batch::default();

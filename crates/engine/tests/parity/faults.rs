@@ -24,6 +24,12 @@ pub(crate) enum Fault {
     FlippedSign,
     /// Two residual streams in the place of each other.
     SwappedStreams,
+    /// This many more positions that an indexer chooses.
+    Keep(i64),
+    /// A bound of queries, keys and values that is 1 % off.
+    Clip,
+    /// The tables of n-grams in the place of each other.
+    SwappedNgrams,
 }
 
 impl Fault {
@@ -71,6 +77,21 @@ impl Fault {
             }
             Self::SwappedStreams => {
                 let path = "model.language_model.altup_projections";
+                let first = find(made, &format!("{path}.0.weight")).data.clone();
+                let second = find(made, &format!("{path}.1.weight"));
+                let other = std::mem::replace(&mut second.data, first);
+                find(made, &format!("{path}.0.weight")).data = other;
+            }
+            Self::Keep(change) => {
+                let keep = size(&made.config, "index_topk") as i64;
+                made.config["index_topk"] = json!(keep + change);
+            }
+            Self::Clip => {
+                let clip = &mut made.config["attn_config"]["clip_qkv"];
+                *clip = json!(clip.as_f64().unwrap() * 1.01);
+            }
+            Self::SwappedNgrams => {
+                let path = "model.ngram_embeddings.post_projs";
                 let first = find(made, &format!("{path}.0.weight")).data.clone();
                 let second = find(made, &format!("{path}.1.weight"));
                 let other = std::mem::replace(&mut second.data, first);

@@ -15,42 +15,56 @@ pub(super) enum Input {
         entries: Vec<Entry>,
         dtype: Dtype,
         cols: usize,
-        /// If set, only one half of the rows is used.
-        half: Option<Half>,
+        /// If set, only a share of the rows is used.
+        share: Option<Share>,
         arithmetic: Arithmetic,
     },
     /// Quantized matrices.
     Quantized(Vec<QuantTensor>),
 }
 
-/// Selection of one half of the rows of each matrix.
+/// Selection of a share of the rows of each matrix.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Half {
-    pub rows: HalfRows,
-    /// `true` for the second half.
-    pub second: bool,
+pub(super) struct Share {
+    pub rows: ShareRows,
+    /// Its number among `of`.
+    pub index: usize,
+    pub of: usize,
     /// Number of rows of a matrix that are selected.
     pub count: usize,
     pub row_bytes: usize,
 }
 
-/// Rows that make up a half.
+/// Rows that make up a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HalfRows {
-    /// Every second row.
+pub(super) enum ShareRows {
+    /// One after the other goes to each share by turns.
     ByTurns,
     /// Rows that follow each other.
     Consecutive,
+    /// Rows that follow each other. They become columns.
+    Turned,
 }
 
-impl Half {
-    /// Returns the row of the source that becomes `row`.
+impl ShareRows {
+    /// Returns the axis of the rows in a tensor of this many dimensions.
+    pub(super) const fn axis(self, dims: usize) -> usize {
+        match self {
+            Self::ByTurns => 1,
+            Self::Consecutive | Self::Turned => dims.saturating_sub(2),
+        }
+    }
+}
+
+impl Share {
+    /// Returns the row of the source that becomes `row`, or that becomes column `row`.
     const fn source(&self, row: usize) -> usize {
+        let Self { index, of, count, .. } = *self;
         match self.rows {
-            HalfRows::ByTurns => 2 * row + self.second as usize,
-            HalfRows::Consecutive => {
-                let (matrix, row) = (row / self.count, row % self.count);
-                (2 * matrix + self.second as usize) * self.count + row
+            ShareRows::ByTurns => of * row + index,
+            ShareRows::Consecutive | ShareRows::Turned => {
+                let (matrix, row) = (row / count, row % count);
+                (of * matrix + index) * count + row
             }
         }
     }
@@ -105,9 +119,9 @@ impl Input {
     /// Returns the number of rows of all matrices together.
     pub(super) fn rows(&self) -> usize {
         match self {
-            Self::Dense { entries, dtype, cols, half, .. } => {
+            Self::Dense { entries, dtype, cols, share, .. } => {
                 let bytes: usize = entries.iter().map(|entry| entry.data.len()).sum();
-                let of = if half.is_some() { 2 } else { 1 };
+                let of = share.map_or(1, |share| share.of);
                 bytes / (dtype.size_bytes() * cols * of).max(1)
             }
             Self::Quantized(parts) => parts.iter().map(|part| part.experts * part.rows).sum(),
@@ -125,13 +139,24 @@ impl Input {
     /// returns.
     pub(super) fn row(&self, row: usize, cast: Option<Dtype>, out: &mut [f32]) {
         match self {
-            Self::Dense { entries, dtype, cols, half, arithmetic } => {
-                let length = cols * dtype.size_bytes();
-                let source = half.map_or(row, |half| half.source(row));
-                let (entry, at) = locate(entries, source, |entry| entry.data.len() / length);
-                let bytes = &entry.data[at * length..][..length];
-                for (index, out) in out.iter_mut().enumerate() {
-                    *out = dtype.get(bytes, index);
+            Self::Dense { entries, dtype, cols, share, arithmetic } => {
+                match share {
+                    Some(share) if share.rows == ShareRows::Turned => {
+                        for (column, out) in out.iter_mut().enumerate() {
+                            let start = share.source(column) * share.row_bytes;
+                            *out = dtype.get(&entries[0].data[start..][..share.row_bytes], row);
+                        }
+                    }
+                    _ => {
+                        let length = cols * dtype.size_bytes();
+                        let source = share.map_or(row, |share| share.source(row));
+                        let rows = |entry: &Entry| entry.data.len() / length;
+                        let (entry, at) = locate(entries, source, rows);
+                        let bytes = &entry.data[at * length..][..length];
+                        for (index, out) in out.iter_mut().enumerate() {
+                            *out = dtype.get(bytes, index);
+                        }
+                    }
                 }
                 arithmetic.apply(*dtype, row, out);
                 if let Some(cast) = cast {
@@ -150,16 +175,16 @@ impl Input {
     /// Returns the bytes of a dense input, in order.
     pub(super) fn pieces(&self) -> Vec<&[u8]> {
         match self {
-            Self::Dense { entries, half: None, .. } => {
+            Self::Dense { entries, share: None, .. } => {
                 entries.iter().map(|entry| &entry.data[..]).collect()
             }
-            Self::Dense { entries, half: Some(half), .. } => {
-                let piece = match half.rows {
-                    HalfRows::ByTurns => half.row_bytes,
-                    HalfRows::Consecutive => half.row_bytes * half.count,
+            Self::Dense { entries, share: Some(share), .. } => {
+                let piece = match share.rows {
+                    ShareRows::ByTurns => share.row_bytes,
+                    ShareRows::Consecutive | ShareRows::Turned => share.row_bytes * share.count,
                 };
                 let pieces = entries.iter().flat_map(|entry| entry.data.chunks(piece));
-                pieces.skip(usize::from(half.second)).step_by(2).collect()
+                pieces.skip(share.index).step_by(share.of).collect()
             }
             Self::Quantized(_) => Vec::new(),
         }

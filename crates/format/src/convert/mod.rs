@@ -77,6 +77,10 @@ pub enum Placement {
     /// Two tensors that take one half of the rows of each matrix each; the first half goes to the first
     /// one.
     Halves([String; 2]),
+    /// Tensors that take equally many consecutive rows of a matrix each, in order.
+    Shares(Vec<String>),
+    /// Like [`Placement::Shares`], with rows and columns exchanged in each of them.
+    TurnedShares(Vec<String>),
 }
 
 /// Arithmetic that brings the values of a tensor into MLX's form. Numbers and results are rounded to the

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::input::{Half, HalfRows, Input};
+use super::input::{Input, Share, ShareRows};
 use super::recipe::Layers;
 use super::work::{self, Job};
 use super::{
@@ -52,33 +52,38 @@ impl Output {
 /// The tensors to write, by their new names, with their sources.
 type Placed = BTreeMap<String, Vec<Source>>;
 
-/// A tensor of the source, or half of its rows.
+/// A tensor of the source, or a share of its rows.
 #[derive(Debug)]
 struct Source {
     name: String,
-    half: Option<SourceHalf>,
+    share: Option<SourceShare>,
 }
 
-/// Half of the rows of a tensor.
+/// A share of the rows of a tensor.
 #[derive(Clone, Copy, Debug)]
-struct SourceHalf {
-    rows: HalfRows,
-    second: bool,
+struct SourceShare {
+    rows: ShareRows,
+    index: usize,
+    of: usize,
 }
 
-impl SourceHalf {
-    /// Returns the half of a tensor of this shape whose rows are in `axis`, and takes the other half away
-    /// from the shape. Returns `None` if the rows cannot be halved.
-    fn of(self, shape: &mut [usize], axis: usize, bytes: usize) -> Option<Half> {
-        let rows = *shape.get(axis).filter(|rows| rows.is_multiple_of(2))?;
+impl SourceShare {
+    /// Returns the share of a tensor of this shape, and takes the others away from the shape. Returns `None` if the
+    /// rows cannot be divided.
+    fn of(self, shape: &mut [usize], bytes: usize) -> Option<Share> {
+        let Self { rows, index, of } = self;
+        let axis = rows.axis(shape.len());
+        let all_rows = *shape.get(axis).filter(|rows| rows.is_multiple_of(of))?;
         let all: usize = shape[..=axis].iter().product();
-        if shape.contains(&0) {
+        if shape.contains(&0) || (rows == ShareRows::Turned && shape.len() != 2) {
             return None;
         }
-        let count = rows / 2;
+        let count = all_rows / of;
         shape[axis] = count;
-        let Self { rows, second } = self;
-        Some(Half { rows, second, count, row_bytes: bytes / all })
+        if rows == ShareRows::Turned {
+            shape.reverse();
+        }
+        Some(Share { rows, index, of, count, row_bytes: bytes / all })
     }
 }
 
@@ -275,7 +280,7 @@ fn place(
                 Placement::ByTurns(targets) | Placement::Halves(targets) => {
                     targets.iter().all(|target| target.ends_with(".weight"))
                 }
-                Placement::Drop | Placement::Stacked(..) => false,
+                _ => false,
             };
         if let Some(foreign) = ["_scale_inv", BLOCKS, ".weight_packed", ".qweight", ".weight_scale"]
             .iter()
@@ -288,11 +293,13 @@ fn place(
             Placement::Drop => continue,
             Placement::As(target) => vec![(target, 0, None)],
             Placement::Stacked(target, index) => vec![(target, index, None)],
-            Placement::ByTurns(targets) => halves(targets, HalfRows::ByTurns),
-            Placement::Halves(targets) => halves(targets, HalfRows::Consecutive),
+            Placement::ByTurns(targets) => shares(targets.into(), ShareRows::ByTurns),
+            Placement::Halves(targets) => shares(targets.into(), ShareRows::Consecutive),
+            Placement::Shares(targets) => shares(targets, ShareRows::Consecutive),
+            Placement::TurnedShares(targets) => shares(targets, ShareRows::Turned),
         };
-        for (target, index, half) in targets {
-            let source = Source { name: name.to_owned(), half };
+        for (target, index, share) in targets {
+            let source = Source { name: name.to_owned(), share };
             if stacks.entry(target.clone()).or_default().insert(index, source).is_some() {
                 let problem = format!("two tensors would both become `{target}`");
                 return Err(refused(checkpoint, &problem));
@@ -310,13 +317,11 @@ fn place(
     Ok(placed)
 }
 
-/// Returns both halves of a tensor as parts of `targets`.
-fn halves(
-    [first, second]: [String; 2],
-    rows: HalfRows,
-) -> Vec<(String, usize, Option<SourceHalf>)> {
-    let half = |second| Some(SourceHalf { rows, second });
-    vec![(first, 0, half(false)), (second, 0, half(true))]
+/// Returns the shares of a tensor that become `targets`.
+fn shares(targets: Vec<String>, rows: ShareRows) -> Vec<(String, usize, Option<SourceShare>)> {
+    let of = targets.len();
+    let share = |(index, target)| (target, 0, Some(SourceShare { rows, index, of }));
+    targets.into_iter().enumerate().map(share).collect()
 }
 
 struct Planner<'a> {
@@ -440,19 +445,15 @@ impl Planner<'_> {
             // The same bytes, because one of the dimensions is 1.
             shape = vec![*cols, *kernel, 1];
         }
-        let mut half = None;
+        let mut share = None;
         let mut cols = shape.last().copied().unwrap_or(1);
-        if let Some(of) = source.half {
-            let axis = match of.rows {
-                HalfRows::ByTurns => 1,
-                HalfRows::Consecutive => shape.len().saturating_sub(2),
-            };
-            half = of.of(&mut shape, axis, first.data.len());
-            if half.is_none() {
-                let problem = format!("`{}` has no rows that could be halved", source.name);
+        if let Some(of) = source.share {
+            share = of.of(&mut shape, first.data.len());
+            if share.is_none() {
+                let problem = format!("`{}` has no rows that could be divided", source.name);
                 return Err(refused(self.checkpoint, &problem));
             }
-            cols = shape[axis + 1..].iter().product();
+            cols = shape[of.rows.axis(shape.len()) + 1..].iter().product();
         }
         if entries.len() > 1 {
             shape.insert(0, entries.len());
@@ -465,14 +466,15 @@ impl Planner<'_> {
                 entries,
                 dtype: Dtype::F32,
                 cols,
-                half,
+                share,
                 arithmetic: Arithmetic::None,
             };
             let specs = vec![TensorSpec { name: name.to_owned(), dtype: element, shape }];
             return Ok(Decided { output: Output { specs, input, job: Job::Copy }, mode: None });
         };
-        let is_changed = arithmetic != Arithmetic::None;
-        let input = Input::Dense { entries, dtype, cols, half, arithmetic };
+        let is_turned = share.is_some_and(|share| share.rows == ShareRows::Turned);
+        let is_changed = arithmetic != Arithmetic::None || is_turned;
+        let input = Input::Dense { entries, dtype, cols, share, arithmetic };
         // Without a wish, only the language model gets the type that `config.json` names.
         let keeps_type = self.naming.keeps_type(name)
             || (self.options.dtype.is_none() && self.naming.is_other_modality(name));
@@ -512,7 +514,7 @@ impl Planner<'_> {
         module: &str,
         sources: &[Source],
     ) -> Result<Decided, FormatError> {
-        if self.naming.arithmetic(name) != Arithmetic::None || sources[0].half.is_some() {
+        if self.naming.arithmetic(name) != Arithmetic::None || sources[0].share.is_some() {
             let problem = format!("`{name}` is quantized, but not in MLX's form");
             return Err(refused(self.checkpoint, &problem));
         }

@@ -14,6 +14,8 @@ fn value(x: f32) -> f32 {
       return (expm1_of(min(x, p.d)) - x) * p.b + p.c * x;
     }
     case 9u: { return tanh_of(x); }
+    // limit
+    case 10u: { return clamp(x, -p.a, p.a); }
     default: { return x; }
   }
 }

@@ -99,7 +99,8 @@ pub(crate) static ROUTE: Kernel = kernel!(
         "GROUPS",
         "KEEP",
         "BEST",
-        "EXCLUDED"
+        "EXCLUDED",
+        "PASSING"
     ]
 );
 pub(crate) static COMBINE: Kernel = kernel!("combine", []);

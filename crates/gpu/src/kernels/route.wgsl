@@ -9,6 +9,7 @@ var<immediate> p: P;
 @group(0) @binding(1) var<storage, read> correction: array<f32>;
 @group(0) @binding(2) var<storage, read> factors: array<f32>;
 @group(0) @binding(3) var<storage, read_write> routes: array<u32>;
+@group(0) @binding(4) var<storage, read_write> passed: array<f32>;
 
 const THREADS = clamp((EXPERTS + 31u) / 32u * 32u, 32u, 128u);
 const LOWEST = -3.0e38;
@@ -166,7 +167,19 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   for (var n = local; n < PER_ROW; n += THREADS) {
     var weight = weights[n] / total * p.scale;
     if (FACTORS != 0u) { weight *= factors[chosen[n]]; }
-    routes[row * PER_ROW + n] = chosen[n];
-    routes[(p.rows + row) * PER_ROW + n] = bitcast<u32>(weight);
+    // Those that pass their input on have no matrix. The first one has no weight in their place.
+    let passes = chosen[n] >= EXPERTS - PASSING;
+    routes[row * PER_ROW + n] = select(chosen[n], 0u, passes);
+    routes[(p.rows + row) * PER_ROW + n] = bitcast<u32>(select(weight, 0.0, passes));
+  }
+  if (PASSING != 0u && local == 0u) {
+    var sum = 0.0;
+    for (var n = 0u; n < PER_ROW; n += 1u) {
+      if (chosen[n] < EXPERTS - PASSING) { continue; }
+      var weight = weights[n] / total * p.scale;
+      if (FACTORS != 0u) { weight *= factors[chosen[n]]; }
+      sum += weight;
+    }
+    passed[row] = sum;
   }
 }

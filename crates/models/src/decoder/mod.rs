@@ -12,7 +12,9 @@ use crate::error::ModelError;
 use crate::head::Head;
 use crate::loader::Loader;
 use crate::model::{Model, Output, Shape};
-use crate::parts::{LayerInputs, Norm, NormSpec, NormWeight, Part, Place, ScratchPlan, Streams};
+use crate::parts::{
+    LayerInputs, Ngrams, Norm, NormSpec, NormWeight, Part, Place, ScratchPlan, Streams,
+};
 pub(crate) use spec::{
     BlockSpec, DecoderSpec, EmbedNorm, Input, Names, NormNames, PARALLEL, POST_NORM, Positions,
     Table, layer, pre_norm, sandwich,
@@ -25,6 +27,7 @@ pub(crate) struct Decoder {
     scratch: ScratchPlan,
     slots: StreamSlots,
     embeddings: Embeddings,
+    ngrams: Option<Ngrams>,
     layer_inputs: Option<LayerInputs>,
     streams: Option<Streams>,
     /// Blocks of all layers, in the order in which they run.
@@ -114,16 +117,14 @@ impl Decoder {
         let embeddings = Embeddings::load(loader, &spec)?;
         let mut scratch = ScratchPlan::default();
         let slots = StreamSlots::plan(&spec, &mut scratch);
+        let ngrams = spec.ngrams.map(|it| it.load(loader, hidden, &mut scratch)).transpose()?;
         let layer_inputs = match &spec.layer_inputs {
             None => None,
             Some(inputs) => Some(inputs.load(loader, hidden, &mut scratch)?),
         };
-        let streams = match spec.streams {
-            None => None,
-            Some(streams) => Some(streams.load(loader, hidden, &mut scratch)?),
-        };
+        let streams = spec.streams.map(|it| it.load(loader, hidden, &mut scratch)).transpose()?;
         let mut blocks: Vec<Block> = Vec::new();
-        let (mut caches, sees_all) = (0, spec.sees_all());
+        let (mut caches, sees_all) = (usize::from(ngrams.is_some()), spec.sees_all());
         let distinct = spec.distinct();
         let mut run_ends = Vec::new();
         for (index, layer) in spec.layers.iter().enumerate() {
@@ -172,6 +173,7 @@ impl Decoder {
             scratch,
             slots,
             embeddings,
+            ngrams,
             layer_inputs,
             streams,
             blocks,
@@ -185,7 +187,7 @@ impl Decoder {
     }
 
     /// `x = layers(embed(ids))`.
-    fn run_layers(&self, ops: &mut dyn Compute, batch: &Batch) -> Act {
+    fn run_layers(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
         let Self { spec, .. } = self;
         let scratch = self.scratch.allocate(ops, batch.rows());
         let StreamSlots { x, input, out, normed, ahead, embeddings } = self.slots;
@@ -193,6 +195,9 @@ impl Decoder {
         let (out, mut normed) = (scratch[out], scratch[normed]);
 
         self.embed(ops, x, input, batch);
+        if let Some(ngrams) = &self.ngrams {
+            ngrams.forward(ops, x, &scratch, batch)?;
+        }
         if let Some(kept) = embeddings {
             copy(ops, scratch[kept], x, spec.hidden);
         }
@@ -252,7 +257,7 @@ impl Decoder {
         if let Some(streams) = &self.streams {
             streams.end(ops, x, &scratch);
         }
-        x
+        Ok(x)
     }
 
     /// Returns the rows of the batch that are wanted, after the last norm.
@@ -387,7 +392,7 @@ impl Model for Decoder {
         let Self { spec, .. } = self;
         let outputs = batch.outputs.len();
         ops.begin(batch)?;
-        let x = self.run_layers(ops, batch);
+        let x = self.run_layers(ops, batch)?;
         let logits = ops.act(outputs, spec.vocab_size);
         if outputs > 0 {
             let normed = self.select(ops, x, batch);
@@ -407,7 +412,7 @@ impl Model for Decoder {
 
     fn states(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
         ops.begin(batch)?;
-        let x = self.run_layers(ops, batch);
+        let x = self.run_layers(ops, batch)?;
         Ok(self.select(ops, x, batch))
     }
 

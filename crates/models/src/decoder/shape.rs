@@ -5,13 +5,16 @@ use mlxk_ops::CacheSpec;
 use super::activations::StreamSlots;
 use super::spec::DecoderSpec;
 use crate::model::Shape;
-use crate::parts::ScratchPlan;
+use crate::parts::{NgramsSpec, ScratchPlan};
 
 impl DecoderSpec {
     /// Returns the sizes of the model.
     pub(crate) fn shape(&self) -> Shape {
         let mut scratch = ScratchPlan::default();
         StreamSlots::plan(self, &mut scratch);
+        if let Some(ngrams) = &self.ngrams {
+            ngrams.plan(self.hidden, &mut scratch);
+        }
         if let Some(inputs) = &self.layer_inputs {
             inputs.plan(&mut scratch);
         }
@@ -22,7 +25,9 @@ impl DecoderSpec {
         for part in parts() {
             part.plan(self.hidden, &mut scratch);
         }
-        let mut layers: Vec<_> = parts().flat_map(|part| part.caches(self.hidden)).collect();
+        let ngrams = self.ngrams.iter().map(NgramsSpec::cache);
+        let mut layers: Vec<_> =
+            ngrams.chain(parts().flat_map(|part| part.caches(self.hidden))).collect();
         if self.sees_all() {
             layers.truncate(1);
         }

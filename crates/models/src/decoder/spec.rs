@@ -8,7 +8,9 @@ use mlxk_ops::{Mask, RopeSpec};
 use crate::head::HeadSpec;
 use crate::loader::PackedModule;
 use crate::model::Output;
-use crate::parts::{ExpertsSpec, GroupedSpec, LayerInputsSpec, NormSpec, PartSpec, StreamsSpec};
+use crate::parts::{
+    ExpertsSpec, GroupedSpec, LayerInputsSpec, NgramsSpec, NormSpec, PartSpec, StreamsSpec,
+};
 
 /// A decoder-only model, or an encoder.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(crate) struct DecoderSpec {
     pub(crate) token_types: Option<Table>,
     /// Norm of the embeddings.
     pub(crate) embed_norm: Option<EmbedNorm>,
+    /// Embeddings of n-grams, which are added to those of tokens.
+    pub(crate) ngrams: Option<NgramsSpec>,
     /// Inputs of the layers besides the residual stream.
     pub(crate) layer_inputs: Option<LayerInputsSpec>,
     /// Further residual streams.

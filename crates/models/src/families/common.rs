@@ -70,6 +70,7 @@ impl Common {
             positions: None,
             token_types: None,
             embed_norm: None,
+            ngrams: None,
             layer_inputs: None,
             streams: None,
             layer_scalar: None,

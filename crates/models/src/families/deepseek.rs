@@ -65,7 +65,8 @@ const PUBLISHED: Published = Published {
     ..Published::AS_IN_MLX
 };
 
-const V3_PUBLISHED: &Published = &Published { exact: &["e_score_correction_bias"], ..PUBLISHED };
+pub(super) const V3_PUBLISHED: &Published =
+    &Published { exact: &["e_score_correction_bias"], ..PUBLISHED };
 
 /// Prefixes of the tensors of the vision part.
 const VISION: &[&str] =
@@ -116,7 +117,8 @@ fn v2_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         }
     };
     let scale = config.number_or("routed_scaling_factor", 1.0)? as f32;
-    spec(config, false, &Defaults::DEEPSEEK, |experts_per_row| RouteSpec {
+    let rotation = Rotation::from_config(config, &Defaults::DEEPSEEK)?;
+    spec(config, false, &rotation, |experts_per_row| RouteSpec {
         groups,
         scale,
         ..RouteSpec::new(experts_per_row, RouteScores::Softmax)
@@ -135,18 +137,45 @@ impl Defaults {
     const DEEPSEEK: Self = Self { theta: 10_000.0, scale: 1.0 };
 }
 
+/// Rotary positions.
+pub(super) struct Rotation<'a> {
+    pub(super) scaling: Option<Config<'a>>,
+    pub(super) theta: f64,
+}
+
+impl<'a> Rotation<'a> {
+    fn from_config(config: &Config<'a>, defaults: &Defaults) -> Result<Self, ModelError> {
+        let theta = config.positive_or("rope_theta", defaults.theta)?;
+        Ok(Self { scaling: config.child("rope_scaling")?, theta })
+    }
+
+    /// The keys and defaults of DeepSeek.
+    pub(super) fn usual(config: &Config<'a>) -> Result<Self, ModelError> {
+        Self::from_config(config, &Defaults::DEEPSEEK)
+    }
+}
+
 fn v3_spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
     v3_like(config, &Defaults::DEEPSEEK)
 }
 
 fn v3_like(config: &Config<'_>, defaults: &Defaults) -> Result<DecoderSpec, ModelError> {
+    v3_rotated(config, &Rotation::from_config(config, defaults)?, defaults.scale)
+}
+
+/// Reads a V3 with these rotary positions. `scale` is the factor of the weights of experts if its key is absent.
+pub(super) fn v3_rotated(
+    config: &Config<'_>,
+    rotation: &Rotation<'_>,
+    scale: f64,
+) -> Result<DecoderSpec, ModelError> {
     config.require("topk_method", "noaux_tc")?;
     config.require("scoring_func", "sigmoid")?;
     let count = config.optional_size("n_group", limit::EXPERTS)?.unwrap_or(1);
     let groups = if count > 1 { Some(groups(config, 2)?) } else { None };
     let normalize = config.flag("norm_topk_prob")?.unwrap_or(true);
-    let scale = config.number_or("routed_scaling_factor", defaults.scale)? as f32;
-    spec(config, true, defaults, |experts_per_row| RouteSpec {
+    let scale = config.number_or("routed_scaling_factor", scale)? as f32;
+    spec(config, true, rotation, |experts_per_row| RouteSpec {
         groups,
         normalize: normalize && experts_per_row > 1,
         scale,
@@ -163,15 +192,13 @@ fn groups(config: &Config<'_>, best: usize) -> Result<RouteGroups, ModelError> {
 fn spec(
     config: &Config<'_>,
     absorbed: bool,
-    defaults: &Defaults,
+    Rotation { scaling, theta }: &Rotation<'_>,
     route: impl Fn(usize) -> RouteSpec,
 ) -> Result<DecoderSpec, ModelError> {
     config.require("hidden_act", "silu")?;
     let common = Common::from_config(config, 2048)?;
-    let latent = latent_spec(config, absorbed)?;
-    let scaling = config.child("rope_scaling")?;
-    let theta = config.positive_or("rope_theta", defaults.theta)?;
-    let mut rope = scaled_rope(config, scaling.as_ref(), latent.rope, theta)?;
+    let latent = scaled_latent_spec(config, scaling.as_ref(), absorbed)?;
+    let mut rope = scaled_rope(config, scaling.as_ref(), latent.rope, *theta)?;
     rope.interleaved = true;
     rope.offset = latent.kv_widths().head_dim - latent.rope;
     let layers = (0..common.layers).map(|_| pre_norm(latent, common.mlp)).collect();
@@ -225,12 +252,20 @@ fn mixture(
 }
 
 pub(super) fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentSpec, ModelError> {
+    scaled_latent_spec(config, config.child("rope_scaling")?.as_ref(), absorbed)
+}
+
+fn scaled_latent_spec(
+    config: &Config<'_>,
+    scaling: Option<&Config<'_>>,
+    absorbed: bool,
+) -> Result<LatentSpec, ModelError> {
     let width = |key| config.size(key, limit::HEAD_DIM * 4);
     let (nope, rope) = (width("qk_nope_head_dim")?, width("qk_rope_head_dim")?);
     if !rope.is_multiple_of(2) {
         return Err(config.bad("qk_rope_head_dim", "an even number"));
     }
-    let scale = yarn_score_scale(config.child("rope_scaling")?.as_ref())?;
+    let scale = yarn_score_scale(scaling)?;
     Ok(LatentSpec {
         heads: config.size("num_attention_heads", limit::HEADS)?,
         q_rank: config.optional_size("q_lora_rank", limit::WIDTH)?,
@@ -241,10 +276,12 @@ pub(super) fn latent_spec(config: &Config<'_>, absorbed: bool) -> Result<LatentS
         bias: config.flag("attention_bias")?.unwrap_or(false),
         // `config.json` has no key for it.
         norm: NormSpec::rms(1e-6),
+        latent_scale: None,
         scale: (scale / ((nope + rope) as f64).sqrt()) as f32,
         absorbed,
         growth: None,
         rope_index: Some(0),
+        indexer: None,
         output: "o_proj",
         gate: None,
     })

@@ -96,6 +96,8 @@ fn latent(config: &Config<'_>, common: &Common) -> Result<LatentSpec, ModelError
         growth: None,
         // The part of a key for positions is not rotated.
         rope_index: None,
+        indexer: None,
+        latent_scale: None,
         output: "o_proj",
         gate: None,
     })

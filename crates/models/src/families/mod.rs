@@ -15,7 +15,9 @@ mod bert;
 mod bitnet;
 mod cohere2;
 mod common;
+mod dbrx;
 mod deepseek;
+mod deepseek_v32;
 mod dots1;
 mod encoder;
 mod ernie4_5;
@@ -53,6 +55,7 @@ mod lille;
 mod llama;
 mod llama4;
 mod llama4_text;
+mod longcat_flash;
 mod mamba;
 mod mamba2;
 mod mellum;
@@ -119,7 +122,9 @@ pub(crate) const FAMILIES: &[Family] = &[
     bert::FAMILY,
     bitnet::FAMILY,
     cohere2::FAMILY,
+    dbrx::FAMILY,
     deepseek::FAMILY,
+    deepseek_v32::FAMILY,
     dots1::FAMILY,
     ernie4_5::FAMILY,
     exaone::FAMILY,
@@ -154,6 +159,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     llama::FAMILY,
     llama4::FAMILY,
     llama4_text::FAMILY,
+    longcat_flash::FAMILY,
     mamba::FAMILY,
     mamba2::FAMILY,
     mellum::FAMILY,

@@ -140,7 +140,7 @@ impl PublishedNames {
         let is_moved = |name: &str| match self.place(name) {
             Placement::As(place) => place != name,
             Placement::Drop => false,
-            Placement::Stacked(..) | Placement::ByTurns(_) | Placement::Halves(_) => true,
+            _ => true,
         };
         self.has_published_values
             || checkpoint.names().any(|name| !self.is_other_modality(name) && is_moved(name))

@@ -34,6 +34,8 @@ fn spec(config: &Config<'_>) -> Result<DecoderSpec, ModelError> {
         absorbed: false,
         growth: None,
         rope_index: Some(0),
+        indexer: None,
+        latent_scale: None,
         output: "o_proj",
         gate: None,
     };

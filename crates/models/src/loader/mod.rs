@@ -215,10 +215,20 @@ impl<'a> Loader<'a> {
         name: &str,
         shape: [usize; 2],
     ) -> Result<Weight, ModelError> {
+        let tensor = self.bare(name, shape)?;
+        self.load(tensor, None)
+    }
+
+    /// Reads the matrix `[rows, cols]` of floats named `name`, which has no suffix, without loading it.
+    pub(crate) fn bare(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+    ) -> Result<QuantTensor, ModelError> {
         let name = self.full(name);
         let tensor = self.source.bare_matrix(&name, shape)?;
         self.known.insert(name);
-        self.load(tensor, None)
+        Ok(tensor)
     }
 
     /// Loads the matrix `[rows, cols]` of the module `path`. If it isn't quantized, each of its rows is divided by its
@@ -381,6 +391,11 @@ impl<'a> Loader<'a> {
     /// Returns `true` if the module `path` has a weight.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.source.contains(&self.full(&format!("{path}.weight")))
+    }
+
+    /// Returns `true` if there is a tensor of this name.
+    pub(crate) fn has_tensor(&self, name: &str) -> bool {
+        self.source.contains(&self.full(name))
     }
 
     /// Reports `bytes` more of the files as loaded.

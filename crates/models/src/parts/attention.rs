@@ -45,6 +45,8 @@ pub(crate) struct GroupedSpec {
     pub(crate) value_dim: Option<usize>,
     /// Factor of the values.
     pub(crate) value_scale: Option<f32>,
+    /// Bound of the absolute values of projected queries, keys and values.
+    pub(crate) clip: Option<f32>,
     /// Factor of the scores.
     pub(crate) scale: f32,
     /// See [`AttentionSpec::soft_cap`].
@@ -172,6 +174,7 @@ pub(crate) struct Attention {
     value_scale: Option<f32>,
     /// Numbers to whose multiples keys and values are rounded.
     steps: Option<[f32; 2]>,
+    clip: Option<f32>,
     /// Queries and results in another order, `[rows, heads · head_dim]` each.
     turned: Option<[Slot; 2]>,
     spec: AttentionSpec,
@@ -252,6 +255,7 @@ impl GroupedSpec {
             shared: None,
             value_dim: None,
             value_scale: None,
+            clip: None,
             scale: (1.0 / (sizes.head_dim as f64).sqrt()) as f32,
             soft_cap: None,
             sinks: false,
@@ -432,6 +436,7 @@ impl GroupedSpec {
             sub_norm,
             value_scale: self.value_scale,
             steps,
+            clip: self.clip,
             turned: (self.qkv == QkvLayout::KeysByTurns).then(|| self.plan_turned(scratch)),
             spec: AttentionSpec {
                 heads,
@@ -584,6 +589,11 @@ impl Attention {
             let width = self.spec.kv_heads * self.spec.head_dim;
             let all = Pieces { offset: 0, stride: 0 };
             ops.copy_pieces((v, all), (k, all), 1, width);
+        }
+        if let Some(limit) = self.clip {
+            for x in [q, k, v] {
+                ops.activate(x, Activation::Clip { limit });
+            }
         }
         let [k, v] = match &self.kv_conv {
             None => [k, v],

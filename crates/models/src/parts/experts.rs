@@ -2,6 +2,7 @@
 //! of many feed-forward parts and adds up their results.
 
 use mlxk_ops::{Act, Activation, Batch, Compute, Pieces, RouteSpec, Weight};
+use mlxk_tensor::{Dense, QuantTensor, Storage};
 
 use super::mlp::{Mlp, MlpSpec};
 use super::part::{Part, Place};
@@ -13,6 +14,8 @@ use crate::loader::Loader;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpertsSpec {
     pub(crate) names: ExpertNames,
+    pub(crate) stored: StoredExperts,
+    /// Number of experts that have matrices.
     pub(crate) experts: usize,
     pub(crate) intermediate: usize,
     /// Routing. Its `correction` is loaded with the weights if `correction` names it.
@@ -37,6 +40,16 @@ pub(crate) struct ExpertNames {
     pub(crate) router: &'static str,
     /// Module with the stacks `gate_proj`, `up_proj` and `down_proj`.
     pub(crate) experts: &'static str,
+}
+
+/// Form of the experts in the files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoredExperts {
+    /// In the stacks `gate_proj`, `up_proj` and `down_proj`.
+    Stacked,
+    /// Each in modules of its own, `INDEX.NAME`, with the names of gate, up and down. Published files have all in
+    /// one matrix each, `mlp.NAME`, with down turned.
+    Single([&'static str; 3]),
 }
 
 /// A feed-forward part next to the experts that every row goes through.
@@ -76,6 +89,7 @@ impl ExpertsSpec {
     pub(crate) const fn usual(experts: usize, intermediate: usize, route: RouteSpec) -> Self {
         Self {
             names: ExpertNames::USUAL,
+            stored: StoredExperts::Stacked,
             experts,
             intermediate,
             route,
@@ -91,7 +105,7 @@ impl ExpertsSpec {
 }
 
 pub(crate) struct Experts {
-    /// `[experts, hidden]`
+    /// `[choices, hidden]`
     router: Weight,
     /// `[experts, intermediate, hidden]`
     gate_proj: Weight,
@@ -133,7 +147,7 @@ struct SharedSlots {
 }
 
 pub(crate) struct ExpertsSlots {
-    /// `[rows, experts]`
+    /// `[rows, choices]`
     logits: Slot,
     /// `[rows · experts_per_row, intermediate]`
     gate: Slot,
@@ -146,6 +160,11 @@ pub(crate) struct ExpertsSlots {
 }
 
 impl ExpertsSpec {
+    /// Returns the number of experts to choose from, those that pass their input on included.
+    const fn choices(&self) -> usize {
+        self.experts + self.route.passing
+    }
+
     pub(super) fn plan(&self, hidden: usize, scratch: &mut ScratchPlan) -> ExpertsSlots {
         if let Some(shared) = &self.shared {
             plan_shared(hidden, scratch);
@@ -153,7 +172,7 @@ impl ExpertsSpec {
         }
         let per_row = self.route.experts_per_row;
         ExpertsSlots {
-            logits: scratch.row("experts.logits", self.experts),
+            logits: scratch.row("experts.logits", self.choices()),
             gate: scratch.rows("experts.gate", per_row, self.intermediate),
             up: scratch.rows("experts.up", per_row, self.intermediate),
             down: scratch.rows("experts.down", per_row, hidden),
@@ -171,17 +190,29 @@ impl ExpertsSpec {
         let hidden = place.hidden;
         let router = place.of(names.router);
         if let Some(name) = self.correction {
-            route.correction = Some(loader.vector(&place.of(name), experts)?);
+            route.correction = Some(loader.vector(&place.of(name), self.choices())?);
         }
         if let Some(name) = self.factors {
             route.factors = Some(loader.vector(&place.of(name), experts)?);
         }
-        let of = |name: &str| place.of(&format!("{}.{name}", names.experts));
+        let path = place.of(names.experts);
+        let (wide, narrow) = ([experts, intermediate, hidden], [experts, hidden, intermediate]);
+        let [gate_proj, up_proj, down_proj] = match self.stored {
+            StoredExperts::Stacked => {
+                let mut stack = |name, shape| loader.stack(&format!("{path}.{name}"), shape, bias);
+                [stack("gate_proj", wide)?, stack("up_proj", wide)?, stack("down_proj", narrow)?]
+            }
+            StoredExperts::Single([gate, up, down]) => {
+                let mut stack =
+                    |name, shape, turned| load_single(loader, &path, name, shape, turned);
+                [stack(gate, wide, false)?, stack(up, wide, false)?, stack(down, narrow, true)?]
+            }
+        };
         Ok(Experts {
-            router: loader.linear(&router, [experts, hidden], self.router_bias)?,
-            gate_proj: loader.stack(&of("gate_proj"), [experts, intermediate, hidden], bias)?,
-            up_proj: loader.stack(&of("up_proj"), [experts, intermediate, hidden], bias)?,
-            down_proj: loader.stack(&of("down_proj"), [experts, hidden, intermediate], bias)?,
+            router: loader.linear(&router, [self.choices(), hidden], self.router_bias)?,
+            gate_proj,
+            up_proj,
+            down_proj,
             route,
             activation: self.activation,
             scales_inputs: self.scales_inputs,
@@ -193,6 +224,58 @@ impl ExpertsSpec {
             slots: self.plan(hidden, scratch),
         })
     }
+}
+
+/// Loads the matrices `PATH.INDEX.NAME`, or the matrix `PATH.mlp.NAME`, as a stack. If `turned`, that matrix has the
+/// rows of an expert as columns.
+fn load_single(
+    loader: &mut Loader<'_>,
+    path: &str,
+    name: &str,
+    [experts, rows, cols]: [usize; 3],
+    turned: bool,
+) -> Result<Weight, ModelError> {
+    let all = format!("{path}.mlp.{name}");
+    let of = |expert: usize| format!("{path}.{expert}.{name}");
+    let tensor = if !loader.has(&of(0)) && loader.has_tensor(&all) {
+        let shape = if turned { [experts * cols, rows] } else { [experts * rows, cols] };
+        let tensor = loader.bare(&all, shape)?;
+        if turned {
+            turned_stack(&tensor, experts)
+        } else {
+            QuantTensor { experts, rows, ..tensor }
+        }
+    } else {
+        let mut each = Vec::with_capacity(experts);
+        for expert in 0..experts {
+            each.push(loader.matrix(&of(expert), [rows, cols])?);
+        }
+        let stack = QuantTensor::stacked(&each);
+        stack.ok_or_else(|| ModelError::MixedExperts { path: path.to_owned() })?
+    };
+    let bytes = tensor.size_bytes();
+    let weight = loader.put(tensor, None)?;
+    loader.advance(bytes)?;
+    Ok(weight)
+}
+
+/// Turns each of the matrices that follow each other in a matrix of floats.
+fn turned_stack(all: &QuantTensor, experts: usize) -> QuantTensor {
+    let (rows, cols) = (all.cols, all.rows / experts);
+    let mut data = Vec::with_capacity(all.size_bytes());
+    if let Storage::Dense(dense) = &all.storage {
+        let size = dense.dtype.size_bytes();
+        for expert in dense.data.chunks_exact(rows * cols * size) {
+            for row in 0..rows {
+                for col in 0..cols {
+                    data.extend_from_slice(&expert[(col * rows + row) * size..][..size]);
+                }
+            }
+        }
+        let storage = Storage::Dense(Dense { dtype: dense.dtype, data: data.into() });
+        return QuantTensor { name: all.name.clone(), experts, rows, cols, storage };
+    }
+    unreachable!("a tensor without a suffix has floats")
 }
 
 impl SharedExpert {
@@ -305,6 +388,9 @@ impl Experts {
             ops.copy_pieces((out, all), (down, all), 1, self.hidden);
         } else {
             ops.combine(out, down, routes);
+        }
+        if self.route.passing > 0 {
+            ops.add_passed(out, x, routes);
         }
         if let (Some(part), Some(result)) = (&self.shared, shared) {
             part.combine(ops, [out, result], scratch);

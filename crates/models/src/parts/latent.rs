@@ -11,6 +11,7 @@ use mlxk_ops::{
 };
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
+use super::indexer::{Indexer, IndexerSpec};
 use super::kv_widths::KvWidths;
 use super::norm::{Norm, NormSpec};
 use super::part::{Part, Place};
@@ -35,6 +36,8 @@ pub(crate) struct LatentSpec {
     pub(crate) bias: bool,
     /// Norms of the latents.
     pub(crate) norm: NormSpec,
+    /// Factor of the latent of keys and values, after its norm.
+    pub(crate) latent_scale: Option<f32>,
     /// Factor of the scores.
     pub(crate) scale: f32,
     /// `true` if queries are projected to the latent.
@@ -43,6 +46,8 @@ pub(crate) struct LatentSpec {
     pub(crate) growth: Option<ScoreGrowth>,
     /// Index of the model's rotary embedding; `None` if there are no positions.
     pub(crate) rope_index: Option<usize>,
+    /// Choice of the positions that a row sees. Needs a latent of queries.
+    pub(crate) indexer: Option<IndexerSpec>,
     /// Name of the output projection.
     pub(crate) output: &'static str,
     /// Name of a projection to one number per head. Its sigmoid is a factor of the head's result.
@@ -58,6 +63,7 @@ pub(crate) struct LatentAttention {
     /// `[hidden, heads · value]`
     o_proj: Weight,
     rope: Option<Rope>,
+    indexer: Option<Indexer>,
     /// `[heads, hidden]`
     gate: Option<Weight>,
     spec: LatentSpec,
@@ -147,6 +153,9 @@ impl LatentSpec {
         if let Some(rank) = self.q_rank {
             plan_latent_queries(rank, scratch);
         }
+        if let Some(indexer) = &self.indexer {
+            indexer.plan(scratch);
+        }
         if self.absorbed {
             self.plan_absorbed(scratch);
         } else {
@@ -200,6 +209,10 @@ impl LatentSpec {
             kv,
             o_proj: loader.linear(&place.of(self.output), [hidden, heads * value], bias)?,
             rope: self.rope_index.map(|index| place.ropes[index]),
+            indexer: match (&self.indexer, self.q_rank) {
+                (Some(indexer), Some(rank)) => Some(indexer.load(loader, place, rank, scratch)?),
+                _ => None,
+            },
             gate: match self.gate {
                 None => None,
                 Some(name) => Some(loader.linear(&place.of(name), [heads, hidden], false)?),
@@ -331,6 +344,9 @@ impl Part for LatentAttention {
         let (latent, normed) = (scratch[slots.latent], scratch[slots.latent_normed]);
         ops.copy_pieces((latent, at(0, 0)), (kv, at(0, 0)), 1, kv_rank);
         self.kv_a_layernorm.forward(ops, normed, latent);
+        if let Some(factor) = self.spec.latent_scale {
+            ops.scale(normed, factor);
+        }
 
         let (queries, keys) = (scratch[slots.queries], scratch[slots.keys]);
         let (values, attended) = (scratch[slots.values], scratch[slots.attended]);
@@ -362,7 +378,15 @@ impl Part for LatentAttention {
             ops.rope(queries, heads, rope, batch);
             ops.rope(keys, self.attend.kv_heads, rope, batch);
         }
-        ops.attend(attended, queries, keys, values, self.cache, &self.attend, batch);
+        match (&self.indexer, &self.q) {
+            (Some(indexer), Queries::Latent(latent)) => {
+                let inputs = indexer.forward(ops, [x, scratch[latent.normed]], scratch, batch);
+                let qkv = [queries, keys, values];
+                let (cache, index) = (self.cache, indexer.spec());
+                ops.attend_best(attended, qkv, cache, &self.attend, inputs, index, batch);
+            }
+            _ => ops.attend(attended, queries, keys, values, self.cache, &self.attend, batch),
+        }
         let per_head = match &self.kv {
             KeysValues::Expanded { .. } => attended,
             KeysValues::Absorbed { unembed_out, .. } => {

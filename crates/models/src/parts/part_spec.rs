@@ -10,6 +10,7 @@ use super::embeddings::EmbeddingsSpec;
 use super::experts::ExpertsSpec;
 use super::fading_attention::FadingAttentionSpec;
 use super::griffin::GriffinSpec;
+use super::indexer::IndexerSpec;
 use super::kv_mixer::KvMixerSpec;
 use super::latent::LatentSpec;
 use super::layer_input::LayerInputSpec;
@@ -22,6 +23,7 @@ use super::plamo_mamba::PlamoMambaSpec;
 use super::rwkv::{ChannelMixSpec, TimeMixSpec};
 use super::scratch::ScratchPlan;
 use super::short_conv::ShortConvSpec;
+use super::shortcut::ShortcutSpec;
 use super::side_by_side::SideBySideSpec;
 use super::split_delta::SplitDeltaSpec;
 use crate::error::ModelError;
@@ -52,6 +54,7 @@ pub(crate) enum PartSpec {
     SideBySide(Box<SideBySideSpec>),
     AltUp(Box<AltUpSpec>),
     PlainExperts(PlainExpertsSpec),
+    Shortcut(ShortcutSpec),
 }
 
 impl PartSpec {
@@ -77,6 +80,7 @@ impl PartSpec {
             Self::TimeMix(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::ChannelMix(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::PlainExperts(spec) => Box::new(spec.load(loader, place, scratch)?),
+            Self::Shortcut(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Mlp(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::Experts(spec) => Box::new(spec.load(loader, place, scratch)?),
             Self::AltUp(spec) => Box::new(spec.load(loader, place, scratch)?),
@@ -132,6 +136,9 @@ impl PartSpec {
             Self::PlainExperts(spec) => {
                 spec.plan(hidden, scratch);
             }
+            Self::Shortcut(spec) => {
+                spec.plan(hidden, scratch);
+            }
             Self::Mlp(spec) => {
                 spec.plan(scratch);
             }
@@ -161,6 +168,7 @@ impl PartSpec {
         match self {
             Self::Attention(spec) => Some(spec.mixer()),
             Self::AltUp(spec) => Some(spec.attention.mixer()),
+            Self::Latent(spec) if spec.indexer.is_some() => Some("sparse latent attention"),
             Self::Latent(_) => Some("latent attention"),
             Self::ShortConv(_) | Self::KvMixer(_) => Some("short convolution"),
             Self::DeltaNet(_) | Self::SplitDelta(_) => Some("gated delta net"),
@@ -172,6 +180,7 @@ impl PartSpec {
             Self::Mlp(_)
             | Self::Experts(_)
             | Self::PlainExperts(_)
+            | Self::Shortcut(_)
             | Self::Linear(_)
             | Self::Embeddings
             | Self::LayerInput(_)
@@ -183,6 +192,7 @@ impl PartSpec {
     pub(crate) fn caches(&self, hidden: usize) -> impl Iterator<Item = LayerCache> {
         let second = match self {
             Self::Attention(spec) => spec.second_cache(),
+            Self::Latent(spec) => spec.indexer.as_ref().map(IndexerSpec::cache),
             _ => None,
         };
         self.cache(hidden).into_iter().chain(second)
@@ -210,6 +220,7 @@ impl PartSpec {
             Self::Mlp(_)
             | Self::Experts(_)
             | Self::PlainExperts(_)
+            | Self::Shortcut(_)
             | Self::Linear(_)
             | Self::Embeddings
             | Self::LayerInput(_)
@@ -305,6 +316,12 @@ impl From<PlainExpertsSpec> for PartSpec {
 impl From<MlpSpec> for PartSpec {
     fn from(spec: MlpSpec) -> Self {
         Self::Mlp(spec)
+    }
+}
+
+impl From<ShortcutSpec> for PartSpec {
+    fn from(spec: ShortcutSpec) -> Self {
+        Self::Shortcut(spec)
     }
 }
 

@@ -18,12 +18,12 @@ pub(super) mod tile;
 pub(super) mod unpack;
 mod widen;
 
-use mlxk_ops::Activation;
+use mlxk_ops::{Activation, PAGE_POSITIONS};
 use mlxk_tensor::QuantTensor;
 
 use super::{
     Affine, ColumnOrder, Columns, DOT_ROWS, Kernels, QuantRow, QuantRows, Queries, Scalar, Scratch,
-    StateReads, StateStep, activation,
+    StateReads, StateStep, activation, index,
 };
 use crate::cache::PageHead;
 
@@ -92,6 +92,26 @@ impl Kernels for Avx2 {
         unsafe { float::dot4(w, x) }
     }
 
+    fn widen<'a>(
+        &self,
+        page: PageHead<'a>,
+        widths: [usize; 2],
+        scratch: &'a mut Vec<f32>,
+    ) -> (&'a [f32], &'a [f32]) {
+        page.floats(widths, scratch, self)
+    }
+
+    fn score_keys(
+        &self,
+        keys: &[f32],
+        q: &[f32],
+        weights: &[f32],
+        out: &mut [f32; PAGE_POSITIONS],
+    ) {
+        // SAFETY: see above.
+        unsafe { score_keys(keys, q, weights, out) }
+    }
+
     fn attend_page(&self, page: PageHead<'_>, queries: &mut Queries, scratch: &mut Vec<f32>) {
         if !queries.dim.is_multiple_of(8) || !queries.value_dim.is_multiple_of(8) {
             return Scalar.attend_page(page, queries, scratch);
@@ -152,4 +172,10 @@ impl Kernels for Avx2 {
     fn add(&self, out: &mut [f32], x: &[f32]) {
         Scalar.add(out, x);
     }
+}
+
+/// See [`super::Kernels::score_keys`].
+#[target_feature(enable = "avx2")]
+fn score_keys(keys: &[f32], q: &[f32], weights: &[f32], out: &mut [f32; PAGE_POSITIONS]) {
+    index::score_keys(keys, q, weights, out);
 }
