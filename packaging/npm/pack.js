@@ -1,6 +1,6 @@
 // Creates the npm packages: `node pack.js FOLDER VERSION TARGET=BINARY…` writes a tarball for each target
 // and one for the main package, which lists the others as optional dependencies. npm installs the one
-// whose `os` and `cpu` match the machine.
+// whose `os`, `cpu` and `libc` match the machine.
 "use strict";
 
 const { execFileSync } = require("node:child_process");
@@ -17,7 +17,7 @@ if (!binaries.length) {
   process.exit(2);
 }
 
-const nameOf = ({ os, cpu }) => `mlxk-${os}-${cpu}`;
+const nameOf = ({ os, cpu, libc }) => `mlxk-${os}-${cpu}${libc === "musl" ? "-musl" : ""}`;
 
 /** Packs a folder that `fill` fills, with this manifest. */
 function pack(manifest, fill) {
@@ -51,6 +51,7 @@ for (const word of binaries) {
     license: main.license,
     os: [platform.os],
     cpu: [platform.cpu],
+    ...(platform.libc && { libc: [platform.libc] }),
     files: ["bin"],
     // The wrapper reads it from the folder, never from an archive.
     preferUnplugged: true,

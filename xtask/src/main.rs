@@ -41,6 +41,8 @@ Files:
   generate          write the pages that are generated from the code and from docs/figures.toml
   archive TARGET PROGRAM FOLDER
                     pack a program that was built for TARGET, with its manual and completions
+  glibc PROGRAM VERSION
+                    fail if PROGRAM needs a newer glibc than VERSION, such as 2.28
   formula ADDRESS FOLDER
                     print the Homebrew formula for the archives in FOLDER, to be served at ADDRESS
 
@@ -96,6 +98,7 @@ fn run() -> Result<()> {
         ["parity"] => parity::run_all(),
         ["against", base, head] => against::compare(base, head),
         ["archive", target, program, folder] => package::archive(target, program, folder),
+        ["glibc", program, version] => package::check_glibc(program, version),
         ["formula", address, folder] => package::formula(address, folder),
         ["accept", "golden", hub] => accept::run_goldens(hub),
         ["accept", "schemas", folder] => accept::run_schemas(folder),

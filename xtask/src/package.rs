@@ -15,8 +15,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const HOMEBREW: [(&str, &str); 4] = [
     ("MACOS_ARM", "aarch64-apple-darwin"),
     ("MACOS_INTEL", "x86_64-apple-darwin"),
-    ("LINUX_ARM", "aarch64-unknown-linux-musl"),
-    ("LINUX_INTEL", "x86_64-unknown-linux-musl"),
+    ("LINUX_ARM", "aarch64-unknown-linux-gnu"),
+    ("LINUX_INTEL", "x86_64-unknown-linux-gnu"),
 ];
 
 /// Names of MLX-Knife's programs. Archives have links of these names.
@@ -101,6 +101,34 @@ pub(crate) fn formula(address: &str, folder: &str) -> Result<()> {
     Ok(())
 }
 
+/// Fails if `program` needs a newer glibc than `most`, such as `2.28`.
+pub(crate) fn check_glibc(program: &str, most: &str) -> Result<()> {
+    let bytes = std::fs::read(program).with_context(|| format!("Cannot read {program}"))?;
+    let most = version(most).with_context(|| format!("`{most}` is not a version of glibc"))?;
+    let needed = needed_glibc(&bytes).with_context(|| format!("{program} doesn't use glibc"))?;
+    let [major, minor] = needed;
+    ensure!(needed <= most, "{program} needs glibc {major}.{minor}");
+    Ok(())
+}
+
+/// Returns the newest version of glibc among the names of symbol versions in a program.
+fn needed_glibc(program: &[u8]) -> Option<[u32; 2]> {
+    const NAME: &[u8] = b"GLIBC_";
+    let starts = program.windows(NAME.len()).enumerate().filter(|(_, bytes)| *bytes == NAME);
+    let versions = starts.filter_map(|(at, _)| {
+        let name = &program[at + NAME.len()..];
+        let end = name.iter().position(|byte| *byte == 0)?;
+        version(std::str::from_utf8(&name[..end]).ok()?)
+    });
+    versions.max()
+}
+
+/// Parses `2.28`, or `2.2.5` as `2.2`.
+fn version(text: &str) -> Option<[u32; 2]> {
+    let mut parts = text.split('.');
+    Some([parts.next()?.parse().ok()?, parts.next()?.parse().ok()?])
+}
+
 fn sha256(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).with_context(|| format!("Cannot read {}", path.display()))?;
@@ -109,4 +137,16 @@ fn sha256(path: impl AsRef<Path>) -> Result<String> {
         let _ = write!(text, "{byte:02x}");
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_of_glibc_is_found() {
+        let program = b"\x7fELF\0GLIBC_2.2.5\0GLIBC_PRIVATE\0GLIBC_2.28\0GLIBC_2.9\0fmod\0";
+        assert_eq!(needed_glibc(program), Some([2, 28]));
+        assert_eq!(needed_glibc(b"static"), None);
+    }
 }
