@@ -330,16 +330,8 @@ fn main() {
             "depth" => depths.push(value),
             "prompt" => prompt = value,
             "profile" => has_profile = value != 0,
-            "threads" => tuning.threads = value,
-            "groups" => tuning.groups = value,
-            "least_rows" => tuning.least_rows = value,
-            "most_rows" => tuning.most_rows = value,
-            "ahead" => tuning.ahead = value,
-            "matrix_groups" => tuning.matrix_groups = value,
-            "chunk" => tuning.chunk = value,
-            "grouped_from" => tuning.grouped_from = value,
             "next" => tunings.push(std::mem::take(&mut tuning)),
-            _ => panic!("unknown setting `{name}`"),
+            _ => *tuning.field(name).unwrap_or_else(|| panic!("unknown setting `{name}`")) = value,
         }
     }
     tunings.push(tuning);

@@ -36,6 +36,15 @@ pub struct AdapterInfo {
     pub limits: Limits,
 }
 
+impl AdapterInfo {
+    /// Returns the name of a file about the adapter, which another driver doesn't share.
+    pub(crate) fn file_name(&self, kind: &str) -> String {
+        let words = format!("{} {} {}", self.interface, self.name, self.driver);
+        let plain = |it: char| if it.is_ascii_alphanumeric() || it == '.' { it } else { '-' };
+        words.chars().map(plain).collect::<String>() + "." + kind
+    }
+}
+
 /// Kind of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdapterKind {

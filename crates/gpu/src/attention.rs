@@ -155,13 +155,17 @@ impl Gpu {
             window: spec.window.is_some(),
             cap: spec.soft_cap.is_some(),
             sinks: spec.sinks.is_some(),
+            splits: 1,
         };
-        let variant = Variant::new(&kernels::FLASH_ATTENTION, &shape.constants());
         let (sinks, out) = (self.vector(spec.sinks), self.step.tiles(out));
         for index in 0..self.batch.segments.len() {
             let segment = &self.batch.segments[index];
             let places = [segment.start, segment.rows, segment.first, segment.tile];
             let (table, tiles) = (segment.tables[group], segment.rows.div_ceil(16));
+            let most = self.tuning.attention_subgroups / (tiles * spec.heads).max(1);
+            let splits = [4, 2].into_iter().find(|splits| *splits <= most).unwrap_or(1);
+            let shape = FlashAttention { splits: splits as u32, ..shape };
+            let variant = Variant::new(&kernels::FLASH_ATTENTION, &shape.constants());
             let window = spec.window.map_or(0, |window| window.min(1 << 30) as u32);
             let cap = spec.soft_cap.unwrap_or(0.0) * std::f32::consts::LOG2_E;
             let places = places.map(|place| place as u32);

@@ -18,10 +18,11 @@ use crate::choice::{self, Choices};
 use crate::context::Context;
 use crate::error::GpuError;
 use crate::hadamard::Rotation;
-use crate::products::{PartialSums, Tuning};
+use crate::products::PartialSums;
 use crate::profile::Profile;
 use crate::rope::RopeTable;
 use crate::step::Step;
+use crate::tuning::Tuning;
 use crate::upload::Ring;
 use crate::weights::{Matrix, upload};
 
@@ -35,7 +36,8 @@ pub struct GpuOptions {
     pub exact: bool,
     /// Format of the KV cache; if `None`, f32 in exact mode and f16 otherwise.
     pub kv: Option<KvFormat>,
-    /// Folder for compiled kernels, so that the next process doesn't compile them again.
+    /// Folder for compiled kernels, so that the next process doesn't compile them again, and for their shapes if they
+    /// were measured.
     pub kernels: Option<PathBuf>,
     /// Number of steps after which the device is lost, for tests.
     pub lost_after: Option<usize>,
@@ -166,7 +168,9 @@ impl Gpu {
         };
         let spec = CacheSpec::default();
         let memory = GpuMemory::new(&spec, options.kv_format(), context.clone()).map_err(failed)?;
-        let file = options.kernels.as_ref().map(|folder| folder.join(kernels_file(&context.info)));
+        let folder = options.kernels.as_deref();
+        let file = folder.map(|folder| folder.join(context.info.file_name("kernels")));
+        let tuning = Tuning::read(folder, &context.info);
         let step = Step::new(context.clone(), file).map_err(failed)?;
         Ok(Self {
             context,
@@ -176,7 +180,7 @@ impl Gpu {
             step,
             batch: BatchWords::default(),
             choices: Choices::default(),
-            tuning: Tuning::default(),
+            tuning,
             sums: None,
             tiled: HashMap::new(),
             shared: HashMap::new(),
@@ -203,6 +207,11 @@ impl Gpu {
     pub fn measure_kernels(&mut self, on: bool) -> Option<Profile> {
         let on = on && self.context.info.timestamps;
         std::mem::replace(&mut self.step.profile, on.then(Profile::default))
+    }
+
+    /// Returns the shapes of kernels.
+    pub const fn tuning(&self) -> Tuning {
+        self.tuning
     }
 
     /// Changes the shapes of kernels.
@@ -307,13 +316,6 @@ impl Gpu {
         let pages = self.cache.memory().pages(place.group, place.layer).clone();
         (pages, self.batch.tables[place.group])
     }
-}
-
-/// Returns the name of the file of compiled kernels, which another driver doesn't share.
-fn kernels_file(info: &AdapterInfo) -> String {
-    let words = format!("{} {} {}", info.interface, info.name, info.driver);
-    let plain = |it: char| if it.is_ascii_alphanumeric() || it == '.' { it } else { '-' };
-    words.chars().map(plain).collect::<String>() + ".kernels"
 }
 
 impl Weights for Gpu {

@@ -10,6 +10,7 @@ use crate::kernels::fixed_product::{Epilogue, Experts, FixedProduct};
 use crate::kernels::matrix_product::{COLUMNS as MATRIX_COLUMNS, MatrixAfter, MatrixProduct};
 use crate::pipelines::Variant;
 use crate::step::{Bind, MATRIX_FROM, padded_rows};
+use crate::tuning::Tuning;
 use crate::weights::{BLOCK, Form, Matrix};
 
 /// Rows of a weight that a workgroup of a product computes.
@@ -44,42 +45,6 @@ pub(crate) struct Product {
     pub x: Act,
     pub weight: Weight,
     pub selection: Selection,
-}
-
-/// Shapes of kernels, which suit one device better than another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tuning {
-    /// Threads of a workgroup of a product of a few rows.
-    pub threads: usize,
-    /// Workgroups of such a product that a device should have to run.
-    pub groups: usize,
-    /// Least rows of a matrix that a workgroup of such a product computes.
-    pub least_rows: usize,
-    /// Most rows of a matrix that it computes.
-    pub most_rows: usize,
-    /// Blocks that a thread reads before it uses them.
-    pub ahead: usize,
-    /// Workgroups that keep matrix units busy.
-    pub matrix_groups: usize,
-    /// Most positions of a workgroup that attends from one row.
-    pub chunk: usize,
-    /// Chunks from which on a workgroup attends with all heads that share keys and values.
-    pub grouped_from: usize,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self {
-            threads: 128,
-            groups: 256,
-            least_rows: 4,
-            most_rows: 16,
-            ahead: 8,
-            matrix_groups: 250,
-            chunk: 512,
-            grouped_from: 4,
-        }
-    }
 }
 
 /// Products of the same `x`, with what comes before and after them.
@@ -195,6 +160,7 @@ pub(crate) fn fixed_shape(
         bits: bits.into(),
         group_size: group_size.into(),
         scales: mlxk_tensor::Dtype::F16,
+        shares: parts >= tuning.shares,
     }
 }
 
@@ -382,6 +348,7 @@ impl Gpu {
         routes: Option<Act>,
     ) {
         let mut shape = *shape;
+        shape.shares &= shape.workgroup_bytes() <= self.context.info.limits.workgroup;
         while shape.workgroup_bytes() > self.context.info.limits.workgroup && shape.rows > 1 {
             shape.rows = if shape.rows > shape.ahead { shape.rows - shape.ahead } else { 1 };
             shape.ahead = shape.ahead.min(shape.rows);

@@ -449,6 +449,46 @@ impl Step {
         Ok(())
     }
 
+    /// Submits everything that was recorded as one pass, and returns the seconds that it took: by the clock of the
+    /// device, or by that of the processor if it has none.
+    pub(crate) fn submit_timed(&mut self) -> Result<f64> {
+        self.is_planned = false;
+        self.plan = None;
+        if let Some(failure) = self.failure.take() {
+            self.ops.clear();
+            self.words.truncate(self.kept_words);
+            return Err(failure);
+        }
+        self.pipelines.compile();
+        self.upload_words()?;
+        let ready = self.ready(0..self.ops.len());
+        let has_clock = self.context.info.timestamps;
+        let queries = has_clock.then(|| profile::Queries::new(&self.context, 1));
+        let mut encoder =
+            self.context.device.create_command_encoder(&CommandEncoderDescriptor::default());
+        let descriptor = queries.as_ref().map_or_else(Default::default, |it| it.pass(0));
+        self.encode(&ready, &mut encoder.begin_compute_pass(&descriptor));
+        if let Some(queries) = &queries {
+            queries.resolve(&mut encoder);
+        }
+        self.copy(&mut encoder);
+        let commands = encoder.finish();
+        let began = Instant::now();
+        self.submission = Some(self.context.queue.submit([commands]));
+        // Reading anything waits for all.
+        let words = &self.words_buffer;
+        let seconds = match queries {
+            Some(queries) => queries.read(&self.context)?[0],
+            None => {
+                self.context.read(&[(words, 0)], 4, &mut |_| {})?;
+                began.elapsed().as_secs_f64()
+            }
+        };
+        self.ops.clear();
+        self.words.truncate(self.kept_words);
+        Ok(seconds)
+    }
+
     /// Copies when everything that is recorded so far is done. Something must be recorded.
     pub(crate) fn copy_after(&mut self, copy: Copy) {
         self.copies.push(copy);

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Pair, assert_within, input, read, tensor, values};
+use mlxk_gpu::Tuning;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, CacheSpec, KvFormat, LayerCache, Mask, Ops, RopeSpec,
     RouteScores, RouteSpec, ScoreGrowth, Vector,
@@ -76,10 +77,14 @@ fn blocks_of_decoders() {
         (affine(8, 32), Dtype::F16, [5, 96, 9000 / 32 * 32]),
         (affine(3, 64), Dtype::F16, [1, 192, 320]),
     ];
-    for (mode, dtype, sizes) in cases {
-        let found = pair.both(|ops| block(ops, mode, dtype, sizes));
-        assert_within([&found[0], &found[1]], BOUND, &format!("{mode:?} {dtype} {sizes:?}"))
-            .unwrap();
+    // Threads turn values into whole numbers together, or each by itself.
+    for shares in [1, usize::MAX] {
+        pair.gpu.set_tuning(Tuning { shares, ..Tuning::default() });
+        for (mode, dtype, sizes) in cases {
+            let found = pair.both(|ops| block(ops, mode, dtype, sizes));
+            let case = format!("{mode:?} {dtype} {sizes:?}, from {shares} parts");
+            assert_within([&found[0], &found[1]], BOUND, &case).unwrap();
+        }
     }
 }
 
@@ -178,11 +183,15 @@ fn mixtures_of_experts() {
         (Mixture { per_row: 8, ..plain }, [1, 64, 3072]),
         (Mixture { mode: affine(3, 64), ..plain }, [2, 64, 128]),
     ];
-    for (spec, sizes) in cases {
-        let found = pair.both(|ops| mixture(ops, &spec, sizes));
-        // Weights are exponential in what a quantized router finds.
-        let bound = if spec.router { HALF_BOUND } else { BOUND };
-        assert_within([&found[0], &found[1]], bound, &format!("{spec:?} {sizes:?}")).unwrap();
+    for shares in [1, usize::MAX] {
+        pair.gpu.set_tuning(Tuning { shares, ..Tuning::default() });
+        for (spec, sizes) in cases {
+            let found = pair.both(|ops| mixture(ops, &spec, sizes));
+            // Weights are exponential in what a quantized router finds.
+            let bound = if spec.router { HALF_BOUND } else { BOUND };
+            let case = format!("{spec:?} {sizes:?}, from {shares} parts");
+            assert_within([&found[0], &found[1]], bound, &case).unwrap();
+        }
     }
 }
 

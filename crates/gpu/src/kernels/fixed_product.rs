@@ -44,6 +44,9 @@ pub(crate) struct FixedProduct {
     pub bits: u32,
     pub group_size: u32,
     pub scales: Dtype,
+    /// `true` if the threads of a workgroup turn `x` into whole numbers together, in the memory that they share. Each
+    /// reads what its neighbours don't, so that reads of `x` are of many bytes that follow each other.
+    pub shares: bool,
 }
 
 /// Choice of the matrices of a stack, by routes.
@@ -87,6 +90,7 @@ impl FixedProduct {
         "BITS",
         "GROUP_SIZE",
         "SCALES",
+        "SHARES",
     ];
 
     pub(crate) fn constants(&self) -> Vec<u32> {
@@ -107,7 +111,9 @@ impl FixedProduct {
             Experts::Sum(fan) => (2, fan),
         };
         let norm = u32::from(self.norm);
-        let more = [norm, experts, fan, epilogue, self.biases, self.bits, self.group_size, scales];
+        let shares = u32::from(self.shares);
+        let [biases, bits, group_size] = [self.biases, self.bits, self.group_size];
+        let more = [norm, experts, fan, epilogue, biases, bits, group_size, scales, shares];
         [&[blocks, lanes, iterations, parts, rows, ahead, tile, matrices][..], &more].concat()
     }
 
@@ -129,6 +135,7 @@ impl FixedProduct {
             bits,
             group_size,
             scales,
+            shares,
         ] = constants
         else {
             panic!("a product has its constants");
@@ -157,6 +164,7 @@ impl FixedProduct {
             bits,
             group_size,
             scales: [Dtype::F32, Dtype::F16, Dtype::Bf16][scales as usize],
+            shares: shares != 0,
         }
     }
 
@@ -204,7 +212,10 @@ impl FixedProduct {
 
     /// Returns the bytes that the threads of a workgroup share.
     pub(crate) fn workgroup_bytes(&self) -> u32 {
-        4 * self.sums() * (4 * self.vectors() + self.team())
+        let sums = 4 * self.sums() * (4 * self.vectors() + self.team());
+        // Four vectors of bytes, and vectors of the greatest values, sums and squares.
+        let block = 16 * if self.norm { 7 } else { 6 };
+        sums + if self.shares { block * self.lanes } else { 0 }
     }
 
     fn bindings(&self) -> String {
@@ -423,7 +434,11 @@ impl FixedProduct {
             text += ACTIVATIONS;
         }
         text += include_str!("fixed_values.wgsl");
-        text += &self.quantize_source();
+        if self.shares {
+            text += &self.shared_source();
+        } else {
+            text += &self.quantize_source();
+        }
         text += &self.main_source();
         text
     }
@@ -460,41 +475,131 @@ impl FixedProduct {
             writeln!(text, "  let n{i} = whole(v{i} * inverse);").expect("a string");
         }
         for word in 0..4 {
-            let axis = ["x", "y", "z", "w"][word];
-            // Values whose bytes become a word, in its order.
-            let [even, odd] = if self.bits == 8 {
-                [word, word + 4].map(|n| ["x", "y", "z", "w"].map(|axis| format!("n{n}.{axis}")))
-            } else {
-                let (a, b) = (2 * word, 2 * word + 1);
-                [["x", "z"], ["y", "w"]].map(|[first, second]| {
-                    [
-                        format!("n{a}.{first}"),
-                        format!("n{a}.{second}"),
-                        format!("n{b}.{first}"),
-                        format!("n{b}.{second}"),
-                    ]
-                })
-            };
-            for (name, [a, b, c, d]) in [("even", even), ("odd", odd)] {
+            let axis = ["x", "y", "z", "w"][word as usize];
+            let [first, second] = self.vectors_of_word(word).map(|n| format!("n{n}"));
+            for (number, part) in ["even", "odd"].into_iter().enumerate() {
+                let [p, r, upper] = self.paired_source(number, [&first, &second]);
                 write!(
                     text,
-                    "  {{\n    let p = paired({a}, {c});\n    let r = paired({b}, {d});\n    q.lower_{name}.{axis} = lower(p, r);\n"
+                    "  {{\n    let p = {p};\n    let r = {r};\n    q.lower_{part}.{axis} = lower(p, r);\n\
+                     \x20   q.upper_{part}.{axis} = {upper};\n  }}\n"
                 )
                 .expect("a string");
-                if self.bits == 8 {
-                    // The lower bytes have a sign.
-                    write!(
-                        text,
-                        "    q.upper_{name}.{axis} = upper(paired({a} + 128u, {c} + 128u), paired({b} + 128u, {d} + 128u));\n  }}\n"
-                    )
-                    .expect("a string");
-                } else {
-                    writeln!(text, "    q.upper_{name}.{axis} = upper(p, r);\n  }}")
-                        .expect("a string");
-                }
             }
         }
         text + "  return q;\n}\n"
+    }
+
+    /// Returns the vectors of a block whose values are in a word of the packed ones, and in the next word if values
+    /// have 8 bits.
+    const fn vectors_of_word(&self, word: u32) -> [u32; 2] {
+        if self.bits == 8 { [word, word + 4] } else { [2 * word, 2 * word + 1] }
+    }
+
+    /// Returns expressions of the pairs of whole numbers whose bytes become the word of even values (0) or odd ones (1),
+    /// and of the word of their upper bytes. `vectors` are the whole numbers.
+    fn paired_source(&self, number: usize, [first, second]: [&str; 2]) -> [String; 3] {
+        // In the order of the word that they are multiplied with.
+        let [a, b, c, d] = if self.bits == 8 {
+            ["x", "y", "z", "w"].map(|axis| format!("{}.{axis}", [first, second][number]))
+        } else {
+            let [low, high] = [["x", "z"], ["y", "w"]][number];
+            [(first, low), (first, high), (second, low), (second, high)]
+                .map(|(vector, axis)| format!("{vector}.{axis}"))
+        };
+        let upper = if self.bits == 8 {
+            // The lower bytes have a sign.
+            format!("upper(paired({a} + 128u, {c} + 128u), paired({b} + 128u, {d} + 128u))")
+        } else {
+            "upper(p, r)".to_owned()
+        };
+        [format!("paired({a}, {c})"), format!("paired({b}, {d})"), upper]
+    }
+
+    /// Returns the memory of a workgroup in which blocks of `x` become whole numbers, and the function that reads one.
+    fn shared_source(&self) -> String {
+        let squares =
+            if self.norm { "var<workgroup> squares: array<vec4<f32>, LANES>;\n" } else { "" };
+        let found = if self.norm { "dot(squares[lane], vec4<f32>(1.0))" } else { "0.0" };
+        format!(
+            "// [upper even, upper odd, lower even, lower odd][blocks], one word of each thread.\n\
+             var<workgroup> digits: array<vec4<u32>, 4u * LANES>;\n\
+             var<workgroup> greatest: array<vec4<f32>, LANES>;\n\
+             var<workgroup> value_sums: array<vec4<f32>, LANES>;\n{squares}\
+             fn shared_block(lane: u32) -> Quantized {{\n  let four = greatest[lane];\n\
+             \x20 return Quantized(digits[lane], digits[LANES + lane], digits[2u * LANES + lane], digits[3u * LANES + lane], \
+             max(max(four.x, four.y), max(four.z, four.w)) / GREATEST, dot(value_sums[lane], vec4<f32>(1.0)), {found});\n}}\n"
+        )
+    }
+
+    /// Returns the statements that turn the blocks of a row into whole numbers, those of iteration `i`. A thread takes
+    /// a word of a block, which is two vectors of `x`.
+    fn share_source(&self, row: &str, i: u32) -> String {
+        let mut text = String::from("  {\n");
+        let (items, threads) = (4 * self.lanes, self.threads());
+        let count = items.div_ceil(threads);
+        let [first, second] = match self.bits {
+            8 => ["word", "word + 4u"],
+            _ => ["2u * word", "2u * word + 1u"],
+        };
+        writeln!(text, "    let start = ({row}) * (BLOCKS * 8u);").expect("a string");
+        for n in 0..count {
+            // The last threads may do the same work.
+            let item = format!("min(local + {}u, {}u)", n * threads, items - 1);
+            let block = format!("item{n} / 4u + {}u", i * self.lanes);
+            write!(
+                text,
+                "    let item{n} = {item};\n    let word{n} = item{n} % 4u;\n\
+                 \x20   let at{n} = min({block}, BLOCKS - 1u) * 8u;\n\
+                 \x20   var a{n} = x[start + at{n} + {}];\n    var b{n} = x[start + at{n} + {}];\n",
+                first.replace("word", &format!("word{n}")),
+                second.replace("word", &format!("word{n}"))
+            )
+            .expect("a string");
+        }
+        for n in 0..count {
+            if self.norm {
+                write!(
+                    text,
+                    "    squares[item{n} / 4u][word{n}] = dot(a{n}, a{n}) + dot(b{n}, b{n});\n\
+                     \x20   a{n} *= norm[at{n} + {}];\n    b{n} *= norm[at{n} + {}];\n",
+                    first.replace("word", &format!("word{n}")),
+                    second.replace("word", &format!("word{n}"))
+                )
+                .expect("a string");
+            }
+            write!(
+                text,
+                "    {{\n      let most = max(abs(a{n}), abs(b{n}));\n\
+                 \x20     greatest[item{n} / 4u][word{n}] = max(max(most.x, most.y), max(most.z, most.w));\n\
+                 \x20     value_sums[item{n} / 4u][word{n}] = dot(a{n} + b{n}, vec4<f32>(1.0));\n    }}\n"
+            )
+            .expect("a string");
+        }
+        text += "    workgroupBarrier();\n";
+        for n in 0..count {
+            write!(
+                text,
+                "    {{\n      let four = greatest[item{n} / 4u];\n\
+                 \x20     let most = max(max(four.x, four.y), max(four.z, four.w));\n\
+                 \x20     let inverse = select(GREATEST / most, 0.0, most == 0.0);\n\
+                 \x20     let a = whole(a{n} * inverse);\n      let b = whole(b{n} * inverse);\n"
+            )
+            .expect("a string");
+            for number in 0..2 {
+                let [p, r, upper] = self.paired_source(number, ["a", "b"]);
+                write!(
+                    text,
+                    "      {{\n        let p = {p};\n        let r = {r};\n\
+                     \x20       digits[{number}u * LANES + item{n} / 4u][word{n}] = {upper};\n\
+                     \x20       digits[{}u * LANES + item{n} / 4u][word{n}] = lower(p, r);\n      }}\n",
+                    number + 2
+                )
+                .expect("a string");
+            }
+            text += "    }\n";
+        }
+        text + "    workgroupBarrier();\n  }\n"
     }
 
     fn main_source(&self) -> String {
@@ -565,7 +670,16 @@ impl FixedProduct {
                     Experts::Each(_) => "first_row / FAN".to_owned(),
                     Experts::Sum(_) => "first_row".to_owned(),
                 };
-                writeln!(text, "  var x{t}_{i} = quantized({row}, block{i});").expect("a string");
+                if self.shares {
+                    if t + i > 0 {
+                        text += "  workgroupBarrier();\n";
+                    }
+                    text += &self.share_source(&row, i);
+                    writeln!(text, "  var x{t}_{i} = shared_block(lane);").expect("a string");
+                } else {
+                    writeln!(text, "  var x{t}_{i} = quantized({row}, block{i});")
+                        .expect("a string");
+                }
                 if let Experts::Sum(_) = self.experts {
                     write!(
                         text,

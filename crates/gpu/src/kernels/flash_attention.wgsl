@@ -24,17 +24,26 @@ const BLOCKS = HEAD_DIM / 16u;
 // Vectors of the keys of a head in a page.
 const PAGE_KEYS = HEAD_DIM * 8u;
 const LOG2_E = 1.4426950408889634;
-var<workgroup> scores: array<vec4<f32>, 144>;
-var<workgroup> shares: array<vec4<f16>, 160>;
-var<workgroup> tile: array<vec4<f32>, 64>;
+// Each subgroup has its own part of these.
+var<workgroup> scores: array<vec4<f32>, 144u * SPLITS>;
+var<workgroup> shares: array<vec4<f16>, 160u * SPLITS>;
+var<workgroup> tile: array<vec4<f32>, 64u * SPLITS>;
 var<workgroup> shrinks: u32;
+// [subgroups][rows]
+var<workgroup> greatest_of: array<f32, 16u * SPLITS>;
+var<workgroup> totals_of: array<f32, 16u * SPLITS>;
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(32u * SPLITS)
 fn main(
   @builtin(workgroup_id) id: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
+  let lane = local % 32u;
+  let own = local / 32u;
+  let own_scores = own * 144u;
+  let own_shares = own * 160u;
+  let own_tile = own * 64u;
   // Those with the most positions first.
   let rows = groups.x - 1u - id.x;
   let head = id.y;
@@ -52,15 +61,19 @@ fn main(
 /*START*/
   var most = -1.0e30;
   var total = 0.0;
-  for (var at = earliest; at < pages; at += 1u) {
+  // All subgroups take the same number of pages, because they wait for each other.
+  let rounds = (pages - earliest + SPLITS - 1u) / SPLITS;
+  for (var round = 0u; round < rounds; round += 1u) {
+    let wanted = earliest + round * SPLITS + own;
+    let at = min(wanted, pages - 1u);
     let page = (words[p.table + at] * p.kv_heads + kv_head) * (2u * PAGE_KEYS);
 /*SCORES*/
-    if (lane == 0u) { shrinks = 0u; }
+    if (local == 0u) { shrinks = 0u; }
     workgroupBarrier();
-    var t0 = scores[row * 9u + half * 4u];
-    var t1 = scores[row * 9u + half * 4u + 1u];
-    var t2 = scores[row * 9u + half * 4u + 2u];
-    var t3 = scores[row * 9u + half * 4u + 3u];
+    var t0 = scores[own_scores + row * 9u + half * 4u];
+    var t1 = scores[own_scores + row * 9u + half * 4u + 1u];
+    var t2 = scores[own_scores + row * 9u + half * 4u + 2u];
+    var t3 = scores[own_scores + row * 9u + half * 4u + 3u];
     if (CAP != 0u) {
       for (var i = 0u; i < 4u; i += 1u) {
         t0[i] = p.cap * tanh_of(t0[i] / p.cap);
@@ -84,6 +97,12 @@ fn main(
         t3 = select(vec4<f32>(-1.0e30), t3, i + 12 > start);
       }
     }
+    if (SPLITS > 1u && wanted >= pages) {
+      t0 = vec4<f32>(-1.0e30);
+      t1 = t0;
+      t2 = t0;
+      t3 = t0;
+    }
     let four = max(max(t0, t1), max(t2, t3));
     var highest = max(max(four.x, four.y), max(four.z, four.w));
     highest = max(highest, subgroupShuffleXor(highest, 1u));
@@ -99,18 +118,17 @@ fn main(
     t1 = exp2(t1 - vec4<f32>(most));
     t2 = exp2(t2 - vec4<f32>(most));
     t3 = exp2(t3 - vec4<f32>(most));
-    shares[row * 10u + half * 4u] = vec4<f16>(t0);
-    shares[row * 10u + half * 4u + 1u] = vec4<f16>(t1);
-    shares[row * 10u + half * 4u + 2u] = vec4<f16>(t2);
-    shares[row * 10u + half * 4u + 3u] = vec4<f16>(t3);
+    shares[own_shares + row * 10u + half * 4u] = vec4<f16>(t0);
+    shares[own_shares + row * 10u + half * 4u + 1u] = vec4<f16>(t1);
+    shares[own_shares + row * 10u + half * 4u + 2u] = vec4<f16>(t2);
+    shares[own_shares + row * 10u + half * 4u + 3u] = vec4<f16>(t3);
     let z = t0 + t1 + t2 + t3;
     total += z.x + z.y + z.z + z.w;
     workgroupBarrier();
 /*SUMS*/
   }
   total += subgroupShuffleXor(total, 1u);
-  if (SINKS != 0u) { total += exp2(sinks[head] * LOG2_E - most); }
-  let inverse = 1.0 / total;
+/*JOIN*/
   let is_row = rows * 16u + row < p.rows;
   let to_row = p.first + rows * 16u + row;
   let to = (to_row / 16u * (p.heads * BLOCKS) + head * BLOCKS) * 64u + to_row % 16u * 4u + half * 2u;

@@ -8,25 +8,50 @@ var<immediate> p: P;
 @group(0) @binding(1) var<storage, read> sinks: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(64)
+const THREADS = 128u;
+// Features that a thread computes.
+const EACH = (HEAD_DIM + THREADS - 1u) / THREADS;
+var<workgroup> parts: array<f32, THREADS>;
+var<workgroup> factors: array<f32, THREADS>;
+
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let at = id.y * p.heads + id.x;
+  let at = (id.y * p.heads + id.x) * p.chunks;
   let width = HEAD_DIM + 2u;
   var most = -1e30;
   if (SINKS != 0u) { most = sinks[id.x]; }
-  for (var i = 0u; i < p.chunks; i += 1u) { most = max(most, x[(at * p.chunks + i) * width + HEAD_DIM]); }
+  for (var i = local; i < p.chunks; i += THREADS) { most = max(most, x[(at + i) * width + HEAD_DIM]); }
+  parts[local] = most;
+  for (var step = THREADS / 2u; step > 0u; step /= 2u) {
+    workgroupBarrier();
+    if (local < step) { parts[local] = max(parts[local], parts[local + step]); }
+  }
+  workgroupBarrier();
+  most = parts[0];
   var total = 0.0;
   if (SINKS != 0u) { total = exp(sinks[id.x] - most); }
-  for (var i = 0u; i < p.chunks; i += 1u) {
-    let chunk = (at * p.chunks + i) * width;
-    total += x[chunk + HEAD_DIM + 1u] * exp(x[chunk + HEAD_DIM] - most);
-  }
-  for (var feature = local; feature < HEAD_DIM; feature += 64u) {
-    var sum = 0.0;
-    for (var i = 0u; i < p.chunks; i += 1u) {
-      let chunk = (at * p.chunks + i) * width;
-      sum = fma(x[chunk + feature], exp(x[chunk + HEAD_DIM] - most), sum);
+  var sums: array<f32, EACH>;
+  for (var n = 0u; n < EACH; n += 1u) { sums[n] = 0.0; }
+  for (var first = 0u; first < p.chunks; first += THREADS) {
+    workgroupBarrier();
+    if (first + local < p.chunks) {
+      let chunk = (at + first + local) * width;
+      let factor = exp(x[chunk + HEAD_DIM] - most);
+      factors[local] = factor;
+      parts[local] = x[chunk + HEAD_DIM + 1u] * factor;
     }
-    out[at * HEAD_DIM + feature] = sum / total;
+    workgroupBarrier();
+    let count = min(p.chunks - first, THREADS);
+    for (var i = 0u; i < count; i += 1u) {
+      total += parts[i];
+      for (var n = 0u; n < EACH; n += 1u) {
+        let feature = min(local + n * THREADS, HEAD_DIM - 1u);
+        sums[n] = fma(x[(at + first + i) * width + feature], factors[i], sums[n]);
+      }
+    }
+  }
+  for (var n = 0u; n < EACH; n += 1u) {
+    let feature = local + n * THREADS;
+    if (feature < HEAD_DIM) { out[at / p.chunks * HEAD_DIM + feature] = sums[n] / total; }
   }
 }

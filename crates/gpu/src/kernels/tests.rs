@@ -9,7 +9,8 @@ use super::fixed_product::{Epilogue, Experts};
 use super::matrix_product::MatrixAfter;
 use super::*;
 use crate::pipelines::Variant;
-use crate::products::{Tuning, fixed_shape};
+use crate::products::fixed_shape;
+use crate::tuning::Tuning;
 use crate::weights::Form;
 
 /// Memory of a workgroup that every driver has.
@@ -30,6 +31,8 @@ fn without_weights() -> Vec<Variant> {
     let mut all = vec![
         Variant::new(&SELECT_ROWS, &[]),
         Variant::new(&COPY_PIECES, &[]),
+        Variant::new(&COPY_ALL, &[]),
+        Variant::new(&PEAK, &[]),
         Variant::new(&RMS_NORM, &[]),
         Variant::new(&COMBINE, &[]),
         Variant::new(&GROUP_ROWS, &[128]),
@@ -93,6 +96,14 @@ fn without_weights() -> Vec<Variant> {
 /// Products in whole numbers, of one matrix or with experts.
 fn fixed_products() -> Vec<Variant> {
     let mut all = Vec::new();
+    let mut add = |shape: FixedProduct| {
+        for shares in [false, true] {
+            let shape = FixedProduct { shares, ..shape };
+            if !shares || shape.workgroup_bytes() <= WORKGROUP_BYTES {
+                all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
+            }
+        }
+    };
     for bits in [4, 8] {
         for (rows, matrices, epilogue) in [
             (1, 3, Epilogue::Store),
@@ -108,7 +119,7 @@ fn fixed_products() -> Vec<Variant> {
                 biases: 5 & ((1 << matrices) - 1),
                 ..fixed_shape(sizes, (bits, 64), matrices == 2, &Tuning::default())
             };
-            all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
+            add(shape);
         }
         for (blocks, matrices, experts, epilogue) in [
             (18, 2, Experts::Each(4), Epilogue::Gate(0)),
@@ -125,7 +136,7 @@ fn fixed_products() -> Vec<Variant> {
                 biases: 5 & ((1 << matrices) - 1),
                 ..fixed_shape(sizes, (bits, 64), matrices == 2, &Tuning::default())
             };
-            all.push(Variant::new(&FIXED_PRODUCT, &shape.constants()));
+            add(shape);
         }
     }
     all
@@ -151,14 +162,16 @@ fn with_weights() -> impl Iterator<Item = Variant> {
 
 /// Kernels that use matrix units. They run on Vulkan only.
 fn on_matrices() -> Vec<Variant> {
-    let mut all = vec![Variant::new(&ROWS, &[]), Variant::new(&GATHER_TILES, &[])];
+    let mut all = [&ROWS, &GATHER_TILES, &MATRIX_PEAK].map(|it| Variant::new(it, &[])).to_vec();
     for flag in [0, 1] {
         all.push(Variant::new(&TILES, &[flag, 2 * flag]));
         all.push(Variant::new(&ROPE_TILES, &[64, 1 + flag, flag]));
         for head_dim in [64, 80, 128, 256] {
             let [window, cap, sinks] = [flag != 0; 3];
-            let shape = FlashAttention { head_dim, window, cap, sinks };
-            all.push(Variant::new(&FLASH_ATTENTION, &shape.constants()));
+            for splits in [1, 2, 4] {
+                let shape = FlashAttention { head_dim, window, cap, sinks, splits };
+                all.push(Variant::new(&FLASH_ATTENTION, &shape.constants()));
+            }
         }
     }
     for (bits, scales) in [(4, Dtype::F16), (8, Dtype::Bf16), (4, Dtype::F32)] {
