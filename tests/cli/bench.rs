@@ -44,6 +44,46 @@ fn kernels_are_measured_next_to_the_limits_of_the_machine() {
     assert!(table.lines().any(|line| line.starts_with("| bf16 | 16.00 | 64×128 | 4 |")), "{table}");
 }
 
+#[cfg(feature = "gpu")]
+#[test]
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
+fn kernels_of_a_gpu_are_measured_next_to_its_limits() {
+    let Some(name) = mlxk_engine::adapters().first().map(|adapter| adapter.name.clone()) else {
+        eprintln!("skipped: there is no GPU, nor Mesa's software driver for Vulkan");
+        return;
+    };
+    let world = World::new();
+    let base = ["bench", "kernels", "--device", &name, "--mode", "4:64,bf16", "--shape", "64x128"];
+    let small = ["--rows", "1,16", "--contexts", "40", "--runs", "2", "--json"];
+    let measure = |more: &[&str]| -> Value {
+        // Mesa's driver may print warnings.
+        let assert = world.mlxk(&[&base[..], &small, more].concat()).assert().success();
+        serde_json::from_str(&streams(&assert).0).unwrap()
+    };
+    let found = measure(&[]);
+    assert_eq!(found["schema"], "mlxk-bench-gpu-kernels/1");
+    assert_eq!(found["gpu"]["name"], name);
+    let rows = found["rows"].as_array().unwrap();
+    let names = rows.iter().map(|row| format!("{} {} {}", row["kernel"], row["mode"], row["rows"]));
+    let names: Vec<_> = names.map(|name| name.replace('"', "")).collect();
+    let expected = ["product 4:64", "product bf16", "attention 16 bits", "attention 8 bits"];
+    let expected: Vec<_> =
+        expected.iter().flat_map(|name| [1, 16].map(|rows| format!("{name} {rows}"))).collect();
+    assert_eq!(names, expected);
+    for row in rows {
+        assert_eq!(row["seconds"]["samples"].as_array().unwrap().len(), 2);
+        let copied = positive(&found["limits"]["copy"]["maximum"]);
+        let share = positive(&row["bytes_per_second"]) / copied;
+        assert!((positive(&row["share_of_copy"]) / share - 1.0).abs() < 1e-9);
+        positive(&row["share_of_peak"]);
+    }
+    let report = world.home.path().join("kernels.json");
+    std::fs::write(&report, found.to_string()).unwrap();
+    assert_eq!(json_of(&world, &["bench", "show", path(&report)]), found);
+    let (table, _) = streams(&world.mlxk(&["bench", "show", path(&report)]).assert().success());
+    assert!(table.contains("attention") && table.contains("32/8/128"), "{table}");
+}
+
 #[test]
 fn models_take_turns_and_are_compared() {
     let (world, first) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));

@@ -43,6 +43,12 @@ pub enum BenchError {
     Ops(#[from] mlxk_ops::OpsError),
     #[error("The work is not equal: {reason}")]
     Unequal { reason: String },
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Gpu(#[from] mlxk_gpu::GpuError),
+    #[cfg(feature = "gpu")]
+    #[error("Cannot write the shapes of kernels that were measured: {0}")]
+    Shapes(#[source] io::Error),
     #[error("The measurement was stopped")]
     Cancelled,
 }

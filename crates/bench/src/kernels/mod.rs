@@ -4,6 +4,11 @@
 //! copies together are several times as large as the last-level cache.
 
 mod form;
+#[cfg(feature = "gpu")]
+mod gpu;
+mod gpu_report;
+#[cfg(feature = "gpu")]
+mod tune;
 mod weight;
 
 use std::time::Instant;
@@ -13,6 +18,11 @@ use mlxk_ops::{Batch, Compute, Weight, Weights};
 use serde::{Deserialize, Serialize};
 
 pub use form::{MatrixShape, UnknownForm, UnknownShape, WeightForm, WeightForms};
+#[cfg(feature = "gpu")]
+pub use gpu::{GpuKernelOptions, run_on_gpu};
+pub use gpu_report::{
+    GPU_SCHEMA, GpuFacts, GpuKernelReport, GpuKernelRow, GpuLimits, TriedShape, TunedField,
+};
 
 use crate::limits::Limits;
 use crate::statistics::Summary;
@@ -105,7 +115,7 @@ pub fn run(
     version: &str,
     observe: &mut Observe<'_>,
 ) -> Result<KernelReport, BenchError> {
-    check(options)?;
+    check(&options.forms, &options.shapes)?;
     let machine = Machine::look();
     let steps = options.forms.len() * options.shapes.len() + 1;
     let mut begin = crate::steps(steps, observe);
@@ -131,9 +141,9 @@ pub fn run(
 }
 
 /// Rejects impossible options before anything is measured.
-fn check(options: &KernelOptions) -> Result<(), BenchError> {
-    for &form in &options.forms {
-        for &MatrixShape { cols, .. } in &options.shapes {
+fn check(forms: &[WeightForm], shapes: &[MatrixShape]) -> Result<(), BenchError> {
+    for &form in forms {
+        for &MatrixShape { cols, .. } in shapes {
             // Rows of fewer bits are whole bytes only in groups of 32.
             let group_size = form.group_size();
             if !cols.is_multiple_of(group_size) {

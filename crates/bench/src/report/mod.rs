@@ -14,7 +14,7 @@ pub use compare::{
     Icons, document as compare_document, page as compare_page, terminal as compare_terminal,
 };
 pub use history::{history, page as history_page};
-pub use kernels::kernels;
+pub use kernels::{gpu_kernels, kernels};
 pub use model::model;
 pub use table::{Align, Table};
 

@@ -11,7 +11,8 @@ const EXAMPLES: &str = "\
 Examples:
   mlxk bench kernels
   mlxk bench kernels --mode 4:64,mxfp4 --shape 8960x1536 --rows 1,2,4,8
-  mlxk bench kernels --mode 4:64 --instructions avx2 --threads 1 --json";
+  mlxk bench kernels --mode 4:64 --instructions avx2 --threads 1 --json
+  mlxk bench kernels --device gpu --mode 4:64,8:64 --rows 1,4,16,512";
 
 const FORMATS: &str = "\
 Weight formats:
@@ -49,6 +50,27 @@ pub(crate) struct KernelsArgs {
     /// Instruction set of the kernels [default: the best this processor supports]
     #[arg(long, value_name = "SET")]
     pub instructions: Option<InstructionName>,
+
+    /// GPU whose kernels are measured: `gpu`, `gpu:N`, or a part of its name [default: the CPU]
+    ///
+    /// Products and attention are compared with the rate at which the GPU copies, and with its arithmetic in registers.
+    #[cfg(feature = "gpu")]
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["threads", "instructions"])]
+    pub device: Option<String>,
+
+    /// Numbers of positions before a token whose attention is measured, separated by commas
+    #[cfg(feature = "gpu")]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "128,2048,8192", requires = "device", value_parser = whole::<u32>(1..=1_000_000))]
+    pub contexts: Vec<u32>,
+
+    /// Try the shapes of the GPU's kernels first, and keep the fastest for all commands
+    ///
+    /// They are measured with the first `--mode`, all `--shape`s and `--contexts`, and kept in the folder `kernels` of the
+    /// data folder, for this GPU and version of its driver. Without them, `mlxk` uses those that were fastest on an
+    /// NVIDIA H200.
+    #[cfg(feature = "gpu")]
+    #[arg(long, requires = "device")]
+    pub tune: bool,
 
     #[command(flatten)]
     pub output: ReportArgs,

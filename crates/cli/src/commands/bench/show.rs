@@ -30,6 +30,7 @@ pub(crate) fn run(args: &ShowReportArgs, context: &Context) -> anyhow::Result<Ex
         }
         Some(model::SCHEMA) => show(args, report, report::model),
         Some(kernels::SCHEMA) => show(args, report, report::kernels),
+        Some(kernels::GPU_SCHEMA) => show(args, report, report::gpu_kernels),
         _ => bail!(
             "`{name}` is not a report of `mlxk bench`; write one with `mlxk bench --output FILE`"
         ),
