@@ -72,7 +72,7 @@ pub struct GpuKernelRow {
     pub bytes: u64,
     /// Seconds of one execution.
     pub seconds: Summary,
-    /// Those bytes per second, at the median.
+    /// Rate of reading those bytes per second, at the median.
     pub bytes_per_second: f64,
     /// That rate as a share of the copy's.
     pub share_of_copy: f64,

@@ -15,7 +15,7 @@ const COPIES: usize = 8;
 /// Rows of a prompt.
 const PROMPT_ROWS: usize = 512;
 
-/// What a field changes.
+/// Kernels that a field changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     TokenProducts,
@@ -24,7 +24,7 @@ enum Use {
     PromptAttention,
 }
 
-/// Returns what a field changes.
+/// Returns the kernels that a field changes.
 fn use_of(field: &str) -> Use {
     match field {
         "matrix_groups" => Use::PromptProducts,

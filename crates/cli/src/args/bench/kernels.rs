@@ -65,9 +65,9 @@ pub(crate) struct KernelsArgs {
 
     /// Try the shapes of the GPU's kernels first, and keep the fastest for all commands
     ///
-    /// They are measured with the first `--mode`, all `--shape`s and `--contexts`, and kept in the folder `kernels` of the
-    /// data folder, for this GPU and version of its driver. Without them, `mlxk` uses those that were fastest on an
-    /// NVIDIA H200.
+    /// They are measured with the first `--mode`, and with every `--shape` and `--contexts`. The folder `kernels` of the
+    /// data folder keeps them for this GPU and version of its driver. Otherwise, `mlxk` uses the shapes that were fastest
+    /// on an NVIDIA H200.
     #[cfg(feature = "gpu")]
     #[arg(long, requires = "device")]
     pub tune: bool,
