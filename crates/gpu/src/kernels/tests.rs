@@ -88,8 +88,8 @@ fn without_weights() -> Vec<Variant> {
     }
     all.extend(fixed_products());
     all.extend((0..3).map(|decay| Variant::new(&DELTA_RULE, &[128, decay])));
-    all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2, 1])));
-    all.push(Variant::new(&ROUTE, &[512, 22, 2, 1, 0, 1, 1, 0, 1, 0]));
+    all.extend((0..4).map(|scores| Variant::new(&ROUTE, &[8, 2, scores, 1, 1, 1, 4, 2, 2, 1, 0])));
+    all.push(Variant::new(&ROUTE, &[512, 22, 2, 1, 0, 1, 1, 0, 1, 0, 1]));
     all
 }
 
