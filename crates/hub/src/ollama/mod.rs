@@ -60,9 +60,12 @@ pub(crate) fn full_name(name: &str) -> String {
     if name.contains(':') { name.to_owned() } else { format!("{name}:{TAG}") }
 }
 
-/// Returns the model called `name[:tag]`, from the first store that has it.
+/// Returns the model called `name[:tag]`, from the first store that has it. As in Ollama, upper and lower case are the
+/// same.
 pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
     let full = full_name(name);
+    let known = names(locations).into_iter().find(|known| known.eq_ignore_ascii_case(&full));
+    let full = known.unwrap_or(full);
     let manifest = manifest_path(&full);
     for root in &locations.ollama_models {
         let Some(path) = manifest.as_ref().map(|path| root.join("manifests").join(path)) else {

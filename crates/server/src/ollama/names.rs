@@ -1,6 +1,6 @@
 //! Names as Ollama's clients expect them: with a tag.
 
-use mlxk_hub::{Alias, Origin, Reference, Resolved};
+use mlxk_hub::{Alias, Matching, Origin, Reference, Resolved};
 
 use crate::error::{ApiError, Kind, cleaned};
 use crate::state::State;
@@ -26,8 +26,10 @@ pub(super) fn shown(
     if is_derived {
         return names;
     }
-    if let Some(name) = origin.and_then(Origin::ollama) {
-        names.extend((name != names[0]).then(|| name.to_owned()));
+    if let Some(known) = origin.and_then(Origin::ollama) {
+        // A checkpoint of that name comes first if it is here.
+        let is_meant = known != names[0] && is_at(known, name, state);
+        names.extend(is_meant.then(|| known.to_owned()));
         return names;
     }
     match name.parse() {
@@ -37,6 +39,15 @@ pub(super) fn shown(
         _ => names.extend(Alias::find(name).map(|alias| alias.ollama.to_owned())),
     }
     names
+}
+
+/// Returns `true` if `written` means the model called `name`.
+fn is_at(written: &str, name: &str, state: &State) -> bool {
+    let config = &state.config;
+    let found = written.parse().and_then(|wanted| {
+        mlxk_hub::resolve(&wanted, Matching::Exact, &config.pairs, &config.locations)?.local()
+    });
+    found.is_ok_and(|found| found.name == name)
 }
 
 /// Returns the first of two names in a request: older clients send `name` instead of `model`.
