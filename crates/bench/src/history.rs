@@ -106,14 +106,17 @@ fn track(reports: &[Named]) -> Track {
     let cores = machine["usable_cores"].as_u64().unwrap_or(0);
     let mut courses: Vec<Course> = Vec::new();
     for (index, Named { report, .. }) in reports.iter().enumerate() {
-        let figures = series_of(report).into_iter().map(|(name, samples)| (name, samples, false));
-        let ratios = ratios(report).into_iter().map(|(name, samples)| (name, samples, true));
+        let figures = series_of(report).into_iter().map(|(name, samples)| (name, samples, None));
+        let ratios =
+            ratios(report).into_iter().map(|it| (it.series, it.of_turns, Some(it.of_medians)));
         let disturbed = Disturbance::of(report).disturbed;
-        for (name, samples, is_ratio) in figures.chain(ratios) {
+        for (name, samples, of_medians) in figures.chain(ratios) {
             let Some(summary) = Summary::of(samples) else { continue };
+            let is_ratio = of_medians.is_some();
             let point = Point {
                 report: index,
-                median: summary.median,
+                // The ratio that the report states, which is not the median of those of its turns.
+                median: of_medians.unwrap_or(summary.median),
                 lower_quartile: summary.lower_quartile,
                 upper_quartile: summary.upper_quartile,
                 inconclusive: is_ratio && disturbed && depends_on_pace(&name),
@@ -167,9 +170,11 @@ fn title(report: &Value) -> String {
 fn add_changes(courses: &mut [Course], base: &Value, now: &Value) {
     let mut found = changes(base, now, false).map(|found| found.series).unwrap_or_default();
     let after = ratios(now);
-    for (name, base) in ratios(base) {
-        let samples = after.iter().find(|(other, _)| *other == name);
-        found.extend(samples.and_then(|(_, now)| change_of(&name, true, &base, now)));
+    for base in ratios(base) {
+        let now = after.iter().find(|it| it.series == base.series);
+        found.extend(
+            now.and_then(|now| change_of(&base.series, true, &base.of_turns, &now.of_turns)),
+        );
     }
     for course in courses {
         course.change = found.iter().find(|change| change.series == course.series).cloned();
@@ -183,9 +188,16 @@ fn depends_on_pace(series: &str) -> bool {
     measure.is_none_or(Measure::depends_on_pace)
 }
 
-/// Returns the ratios to other engines, each with the ratios of its turns. As in the report, there are none to an engine
-/// whose work was not equal.
-fn ratios(report: &Value) -> Vec<(String, Vec<f64>)> {
+/// The ratio to another engine in one measure.
+struct Compared {
+    series: String,
+    /// Of the medians of both engines.
+    of_medians: f64,
+    of_turns: Vec<f64>,
+}
+
+/// Returns the ratios to other engines. As in the report, there are none to an engine whose work was not equal.
+fn ratios(report: &Value) -> Vec<Compared> {
     let list = |name: &str| report[name].as_array().map(Vec::as_slice).unwrap_or_default();
     let all = list("comparisons")
         .iter()
@@ -194,8 +206,11 @@ fn ratios(report: &Value) -> Vec<(String, Vec<f64>)> {
         let (against, measure) = (it["against"].as_str()?, it["measure"].as_str()?);
         let workload = it["workload"].as_str().map(|name| format!("{name} / "));
         let samples = it["ratio"]["pairs"]["samples"].as_array()?;
-        let samples: Vec<f64> = samples.iter().filter_map(Value::as_f64).collect();
-        Some((format!("{against} / {}{measure}", workload.unwrap_or_default()), samples))
+        Some(Compared {
+            series: format!("{against} / {}{measure}", workload.unwrap_or_default()),
+            of_medians: it["ratio"]["of_medians"].as_f64()?,
+            of_turns: samples.iter().filter_map(Value::as_f64).collect(),
+        })
     };
     all.filter_map(one).collect()
 }
