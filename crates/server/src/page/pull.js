@@ -6,12 +6,14 @@ import { freshId, h, iconButton } from './dom.js';
 import { bytes } from './figures.js';
 import { models } from './models.js';
 
+const HOW = 'By its name on the hub, or in Ollama’s library.';
+
 export class Pulls {
   constructor() {
     const id = freshId('pull');
     this.field = h('input', { id, type: 'text', placeholder: 'mlx-community/NAME or qwen2.5-coder:1.5b', autocomplete: 'off', spellcheck: 'false' });
     this.button = h('button', { type: 'submit' }, 'Pull');
-    this.note = h('p', { class: 'faint' }, 'By its name on the hub, or in Ollama’s library.');
+    this.note = h('p', { class: 'faint' }, HOW);
     this.list = h('ul', { class: 'pulls' });
     const onsubmit = (event) => {
       event.preventDefault();
@@ -24,9 +26,8 @@ export class Pulls {
   // Says if this client may pull.
   allow(isAllowed) {
     this.field.disabled = this.button.disabled = !isAllowed;
-    if (!isAllowed) {
-      this.note.textContent = 'This server is open to the network and has no API key, so models cannot be pulled from here.';
-    }
+    this.note.textContent = isAllowed ? HOW
+      : 'This server is open to the network and has no API key, so models cannot be pulled from here.';
   }
 
   async pull(name) {
