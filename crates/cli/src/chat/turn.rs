@@ -39,7 +39,13 @@ impl Chat<'_> {
                 self.messages.pop();
                 self.context.printer.error(&error);
                 if let Some(EngineError::PromptTooLong { .. }) = error.downcast_ref() {
-                    self.note("hint: Start a new conversation with `/clear`, or remove a turn with `/undo`");
+                    self.note(if self.messages.is_empty() {
+                        "hint: Send a shorter message or a part of the file, or start the chat with a longer context \
+                         (`--ctx`). The message was not kept."
+                    } else {
+                        "hint: Start a new conversation with `/clear`, or remove a turn with `/undo`. The message was \
+                         not kept."
+                    });
                 }
                 Ok(())
             }
