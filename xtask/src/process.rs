@@ -8,13 +8,26 @@ use anyhow::{Context, Result, ensure};
 pub(crate) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let line = format!("{program} {}", arguments.join(" "));
     eprintln!("$ {line}");
-    let status = Command::new(program)
+    let status = command(program)
         .args(arguments)
         .envs(environment.iter().copied())
         .status()
         .with_context(|| format!("Cannot start `{program}`"))?;
     ensure!(status.success(), "`{line}` failed");
     Ok(())
+}
+
+/// Returns a command without the variables that cargo sets for us. Some build scripts would run again because of them,
+/// and with them everything that depends on their crates.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Returns `true` if the program can be started.
