@@ -46,7 +46,6 @@ fn kernels_are_measured_next_to_the_limits_of_the_machine() {
 
 #[cfg(feature = "gpu")]
 #[test]
-#[expect(clippy::print_stderr, reason = "a test says what it skips")]
 fn kernels_of_a_gpu_are_measured_next_to_its_limits() {
     let Some(name) = mlxk_engine::adapters().first().map(|adapter| adapter.name.clone()) else {
         eprintln!("skipped: there is no GPU, nor Mesa's software driver for Vulkan");

@@ -70,12 +70,6 @@ impl Gpu {
 
 #[cfg(test)]
 mod tests {
-    #![expect(
-        clippy::unwrap_used,
-        clippy::print_stderr,
-        reason = "a test fails by it, and says what it skips"
-    )]
-
     use super::*;
     use crate::{GpuOptions, adapters};
 

@@ -477,12 +477,11 @@ impl Step {
         self.submission = Some(self.context.queue.submit([commands]));
         // Reading anything waits for all.
         let words = &self.words_buffer;
-        let seconds = match queries {
-            Some(queries) => queries.read(&self.context)?[0],
-            None => {
-                self.context.read(&[(words, 0)], 4, &mut |_| {})?;
-                began.elapsed().as_secs_f64()
-            }
+        let seconds = if let Some(queries) = queries {
+            queries.read(&self.context)?[0]
+        } else {
+            self.context.read(&[(words, 0)], 4, &mut |_| {})?;
+            began.elapsed().as_secs_f64()
         };
         self.ops.clear();
         self.words.truncate(self.kept_words);

@@ -125,8 +125,6 @@ impl Tuning {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
     use super::*;
     use crate::adapters::{AdapterKind, Limits};
 

@@ -22,7 +22,7 @@ pub struct Candidate {
     pub place: Place,
     /// Version of the program. Figures of another version don't count.
     pub version: String,
-    /// What changes its speed beside its version, such as its number of threads. Each has figures of its own.
+    /// Settings that change its speed, such as its number of threads. Each value has figures of its own.
     pub settings: String,
     /// Price of a million tokens of an answer, in any currency.
     pub price: Option<f64>,
@@ -46,7 +46,7 @@ impl Candidate {
         }
     }
 
-    /// Adds what changes its speed beside its version.
+    /// Adds the settings that change its speed.
     #[must_use]
     pub fn with_settings(self, settings: impl Into<String>) -> Self {
         Self { settings: settings.into(), ..self }

@@ -22,7 +22,7 @@ pub struct Subject {
     pub candidate: String,
     /// Version of the candidate.
     pub version: String,
-    /// What changes the speed of the candidate beside its version.
+    /// Settings that change the speed of the candidate.
     #[serde(default)]
     pub settings: String,
 }

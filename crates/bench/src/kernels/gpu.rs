@@ -151,7 +151,7 @@ fn products(
         let seconds = product_seconds(gpu, (inputs, &weights), shape, rows, options.runs)?;
         let work = Work { bytes, multiply_adds: (shape.out * shape.cols * rows) as f64 };
         let name = ("product", form.to_string(), vec![shape.out, shape.cols]);
-        found.push(row(name, (rows, None), work, seconds, limits));
+        found.push(row(name, (rows, None), &work, seconds, limits));
     }
     Ok(found)
 }
@@ -267,7 +267,7 @@ fn attention(
     let seconds = case.seconds(&mut gpu, options.runs)?;
     let [heads, _, head_dim] = HEADS;
     // Of all positions that a row sees, its scores and its sums.
-    let seen = rows as f64 * (context as f64 + (rows as f64 + 1.0) / 2.0);
+    let seen = rows as f64 * (context as f64 + 0.5 * rows as f64 + 0.5);
     let work =
         Work { bytes: case.bytes() as u64, multiply_adds: 2.0 * seen * (heads * head_dim) as f64 };
     let mode = match kv {
@@ -277,7 +277,7 @@ fn attention(
         KvFormat::Affine4 => "8 and 4 bits",
     };
     let name = ("attention", mode.to_owned(), HEADS.to_vec());
-    Ok(row(name, (rows, Some(context)), work, seconds, limits))
+    Ok(row(name, (rows, Some(context)), &work, seconds, limits))
 }
 
 /// Returns the bytes of `values` keys and values of a position.
@@ -301,7 +301,7 @@ struct Work {
 fn row(
     (kernel, mode, shape): (&str, String, Vec<usize>),
     (rows, context): (usize, Option<usize>),
-    work: Work,
+    work: &Work,
     seconds: Summary,
     limits: &GpuLimits,
 ) -> GpuKernelRow {

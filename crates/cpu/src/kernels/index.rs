@@ -1,4 +1,8 @@
 //! Scores of the indexer of sparse attention, in plain Rust for every instruction set.
+#![expect(
+    clippy::inline_always,
+    reason = "code that isn't inlined has no instructions of its caller's set"
+)]
 
 use mlxk_ops::PAGE_POSITIONS;
 

@@ -178,7 +178,7 @@ fn in_words(score: &Score, difference: Option<&Difference>) -> String {
         return format!("reference{guessing}");
     };
     let points = 100.0 * mean.mean.abs();
-    // If all questions differ alike, the standard error would be 0, which is no certainty.
+    // If all questions differ alike, the standard error would be 0, but that would not be certainty.
     let error = mean.standard_error.filter(|error| *error > 0.0);
     let error = error.map(|error| format!(" ± {:.1}", 100.0 * error)).unwrap_or_default();
     match judgement {
