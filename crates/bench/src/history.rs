@@ -230,7 +230,7 @@ mod tests {
             "sides": [{"title": "mlxk", "workloads": [{"workload": "chat", "series":
                 {"decode_tokens_per_second": {"samples": samples}}}]}],
             "comparisons": [{"against": "Ollama", "workload": "chat", "measure": "decode_tokens_per_second",
-                "ratio": {"pairs": {"samples": ratios}}}],
+                "ratio": {"of_medians": decode / 100.0, "pairs": {"samples": ratios}}}],
         })
     }
 
@@ -276,5 +276,11 @@ mod tests {
         assert_eq!(ratio_of(&memory), Some(false));
         let unequal = |report: &mut Value| report["unequal"] = json!([{"against": "Ollama"}]);
         assert_eq!(ratio_of(&unequal), None);
+
+        let mut other = report(1.0, "x", 80.0);
+        other["comparisons"][0]["ratio"]["of_medians"] = 0.75.into();
+        let history = history(vec![Named { name: "a".into(), report: other }]);
+        let course = history.tracks[0].courses.iter().find(|it| it.is_ratio).unwrap();
+        assert!((course.points[0].median - 0.75).abs() < 1e-9, "the ratio of the medians");
     }
 }

@@ -328,7 +328,8 @@ impl Search<'_> {
     fn ollama(&self, name: &str) -> Result<Resolution> {
         let source = format!("ollama:{}", crate::ollama::full_name(name));
         let from_it = |model: &&StoredModel| {
-            model.origin.as_ref().is_some_and(|origin| origin.source == source)
+            let origin = model.origin.as_ref();
+            origin.is_some_and(|origin| origin.source.eq_ignore_ascii_case(&source))
         };
         let known = self.store.iter().find(from_it);
         let found = match (crate::ollama::find(name, self.locations), known) {
@@ -343,7 +344,7 @@ impl Search<'_> {
         {
             return Ok(Resolution::Local(Resolved::imported(model)?));
         }
-        let wanted = name.strip_suffix(":latest").unwrap_or(name);
+        let wanted = found.name.strip_suffix(":latest").unwrap_or(&found.name);
         let name = known.map_or_else(
             || self.free_name(&as_model_name(wanted), &source),
             |model| model.name.clone(),

@@ -66,7 +66,7 @@ fn what_ollama_has_is_imported_once() {
     assert_eq!(origin.source, "ollama:tiny:1b");
     assert_eq!(origin.sha256, Some(crate::hash::sha256_of(&gguf)));
     assert_eq!(fs_err::read(&blob).unwrap(), before);
-    for text in ["ollama:tiny:1b", "tiny-1b", "tiny:1b", "Tiny:1B"] {
+    for text in ["ollama:tiny:1b", "ollama:Tiny:1B", "tiny-1b", "tiny:1b", "Tiny:1B"] {
         assert_eq!(found(&fixture, text).unwrap(), Resolution::Local(model.clone()), "{text}");
     }
     assert_eq!(imported(&fixture, "ollama:tiny").unwrap().name, "tiny");
