@@ -64,23 +64,26 @@ pub(crate) fn full_name(name: &str) -> String {
 /// same.
 pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
     let full = full_name(name);
-    let known = names(locations).into_iter().find(|known| known.eq_ignore_ascii_case(&full));
-    let full = known.unwrap_or(full);
-    let manifest = manifest_path(&full);
-    for root in &locations.ollama_models {
-        let Some(path) = manifest.as_ref().map(|path| root.join("manifests").join(path)) else {
-            break;
-        };
-        if path.is_file() {
-            return read(&full, &path, &root.join("blobs"));
-        }
+    if let Some(model) = find_as_written(&full, locations) {
+        return model;
     }
-    Err(OllamaError::NotFound {
-        name: name.to_owned(),
-        known: names(locations),
-        stores: locations.ollama_models.clone(),
-    }
-    .into())
+    let known = names(locations);
+    let same = known.iter().find(|known| known.eq_ignore_ascii_case(&full));
+    let found = same.and_then(|same| find_as_written(same, locations));
+    found.unwrap_or_else(|| {
+        let stores = locations.ollama_models.clone();
+        Err(OllamaError::NotFound { name: name.to_owned(), known, stores }.into())
+    })
+}
+
+/// Returns the model of this full name in this case, or `None` if no store has it.
+fn find_as_written(full: &str, locations: &Locations) -> Option<Result<OllamaModel>> {
+    let manifest = manifest_path(full)?;
+    let mut stores = locations.ollama_models.iter();
+    stores.find_map(|root| {
+        let path = root.join("manifests").join(&manifest);
+        path.is_file().then(|| read(full, &path, &root.join("blobs")))
+    })
 }
 
 /// Returns the GGUF file of the model called `name[:tag]` in Ollama's store.
