@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Mask};
+use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat};
 
 /// Number of copies of the cache, so that it comes from memory as in a model with many layers.
 const LAYERS: usize = 28;
@@ -25,17 +25,8 @@ fn main() {
             cpu.configure_cache(&cache);
             for (context, tokens) in [(512, 1), (8192, 1), (8192, 64)] {
                 let spec = AttentionSpec {
-                    heads,
-                    kv_heads,
-                    head_dim,
-                    value_dim: head_dim,
                     scale: 0.09,
-                    mask: Mask::Causal,
-                    window: None,
-                    soft_cap: None,
-                    sinks: None,
-                    growth: None,
-                    chunked: false,
+                    ..AttentionSpec::causal(heads, kv_heads, head_dim)
                 };
                 // Numbers near one, so that the pages are in memory.
                 let mut fill = |bytes: &mut [u8]| {

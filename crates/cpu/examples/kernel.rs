@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Mask, Weights};
+use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Weights};
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage, affine};
 
 /// Sizes of the weight.
@@ -127,19 +127,7 @@ fn attend(cpu: &mut Cpu, rows: usize) {
     let (heads, kv_heads, head_dim) = (12, 2, 128);
     cpu.configure_cache(&CacheSpec::uniform(1, kv_heads, head_dim, head_dim));
     let sequence = cpu.new_sequence();
-    let spec = AttentionSpec {
-        heads,
-        kv_heads,
-        head_dim,
-        value_dim: head_dim,
-        scale: 0.09,
-        mask: Mask::Causal,
-        window: None,
-        soft_cap: None,
-        sinks: None,
-        growth: None,
-        chunked: false,
-    };
+    let spec = AttentionSpec { scale: 0.09, ..AttentionSpec::causal(heads, kv_heads, head_dim) };
     let mut batch = Batch::default();
     let mut step = |cpu: &mut Cpu, start_at: usize, rows: usize, count: bool| {
         batch = Batch::default();

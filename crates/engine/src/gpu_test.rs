@@ -4,8 +4,7 @@
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
 use mlxk_gpu::{Gpu, GpuOptions};
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, CacheSpec, KvFormat, LayerCache, Mask, Ops, OpsError,
-    Ranked, RopeSpec,
+    Act, Activation, AttentionSpec, Batch, CacheSpec, KvFormat, Ops, OpsError, Ranked, RopeSpec,
 };
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 
@@ -146,24 +145,11 @@ fn block(ops: &mut dyn Ops, mode: Option<Mode>, rows: usize) -> Result<Vec<f32>,
 fn attention(ops: &mut dyn Ops, head_dim: usize) -> Result<[Vec<f32>; 2], OpsError> {
     const LENGTHS: [usize; 2] = [70, 33];
     let (heads, kv_heads) = (4, 2);
-    let layer = LayerCache::Pages { kv_heads, head_dim, value_dim: head_dim, window: None };
-    ops.configure_cache(&CacheSpec { layers: vec![layer] });
+    ops.configure_cache(&CacheSpec::uniform(1, kv_heads, head_dim, head_dim));
     let frequencies = (0..head_dim / 2).map(|i| 0.8_f32.powi(i as i32)).collect();
     let rope = RopeSpec { frequencies, interleaved: false, offset: 0, scale: 1.0 };
     let rope = ops.load_rope(rope)?;
-    let spec = AttentionSpec {
-        heads,
-        kv_heads,
-        head_dim,
-        value_dim: head_dim,
-        scale: 1.0 / (head_dim as f32).sqrt(),
-        mask: Mask::Causal,
-        window: None,
-        chunked: false,
-        soft_cap: None,
-        sinks: None,
-        growth: None,
-    };
+    let spec = AttentionSpec::causal(heads, kv_heads, head_dim);
     let sequences = LENGTHS.map(|_| ops.new_sequence());
     let mut step = |starts: [usize; 2], counts: [usize; 2], seed| {
         let mut batch = Batch::default();

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use mlxk_gpu::{Gpu, GpuOptions, Tuning, adapters};
 use mlxk_ops::{
-    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, LayerCache, Mask, Rope,
-    RopeSpec, RouteScores, RouteSpec, Sequence, Vector, Weight, Weights,
+    Act, Activation, AttentionSpec, Batch, Cache, CacheSpec, Compute, Rope, RopeSpec, RouteScores,
+    RouteSpec, Sequence, Vector, Weight, Weights,
 };
 use mlxk_tensor::{Dense, Dtype, QuantTensor, Storage};
 
@@ -122,26 +122,13 @@ impl Decoder {
             rope: gpu.load_rope(rope).unwrap(),
             layers,
         };
-        let layer = LayerCache::Pages { kv_heads, head_dim, value_dim: head_dim, window: None };
-        gpu.configure_cache(&CacheSpec { layers: vec![layer; shape.layers] });
+        gpu.configure_cache(&CacheSpec::uniform(shape.layers, kv_heads, head_dim, head_dim));
         decoder
     }
 
     fn forward(&self, gpu: &mut Gpu, batch: &Batch) -> Act {
         let Shape { hidden, wide, heads, kv_heads, head_dim, vocab, .. } = self.shape;
-        let spec = AttentionSpec {
-            heads,
-            kv_heads,
-            head_dim,
-            value_dim: head_dim,
-            scale: 1.0 / (head_dim as f32).sqrt(),
-            mask: Mask::Causal,
-            window: None,
-            chunked: false,
-            soft_cap: None,
-            sinks: None,
-            growth: None,
-        };
+        let spec = AttentionSpec::causal(heads, kv_heads, head_dim);
         let rows = batch.rows();
         gpu.begin(batch).unwrap();
         let [x, input] = [hidden; 2].map(|cols| gpu.act(rows, cols));

@@ -106,6 +106,25 @@ pub struct AttentionSpec {
     pub growth: Option<ScoreGrowth>,
 }
 
+impl AttentionSpec {
+    /// Returns the usual attention: a row sees all rows up to its own, and values are as wide as keys.
+    pub fn causal(heads: usize, kv_heads: usize, head_dim: usize) -> Self {
+        Self {
+            heads,
+            kv_heads,
+            head_dim,
+            value_dim: head_dim,
+            scale: 1.0 / (head_dim as f32).sqrt(),
+            mask: Mask::Causal,
+            window: None,
+            chunked: false,
+            soft_cap: None,
+            sinks: None,
+            growth: None,
+        }
+    }
+}
+
 /// An indexer (DeepSeek-V3.2, 2025, arXiv:2512.02556): small heads that choose the positions that a row sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexSpec {

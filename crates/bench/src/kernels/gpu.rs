@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use mlxk_gpu::{Gpu, GpuOptions, Tuning};
-use mlxk_ops::{
-    AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, LayerCache, Mask, Weight, Weights,
-};
+use mlxk_ops::{AttentionSpec, Batch, Cache, CacheSpec, Compute, KvFormat, Weight, Weights};
 
 use super::tune::tune;
 use super::{
@@ -213,22 +211,9 @@ impl Attention {
     pub(super) fn seconds(self, gpu: &mut Gpu, runs: usize) -> Result<Summary, BenchError> {
         let [heads, kv_heads, head_dim] = HEADS;
         let Self { rows, context, .. } = self;
-        let spec = AttentionSpec {
-            heads,
-            kv_heads,
-            head_dim,
-            value_dim: head_dim,
-            scale: 1.0 / (head_dim as f32).sqrt(),
-            mask: Mask::Causal,
-            window: None,
-            chunked: false,
-            soft_cap: None,
-            sinks: None,
-            growth: None,
-        };
-        let layer = LayerCache::Pages { kv_heads, head_dim, value_dim: head_dim, window: None };
+        let spec = AttentionSpec::causal(heads, kv_heads, head_dim);
         let layers = ((READ_BYTES as f64 / self.bytes()).ceil() as usize).clamp(1, MOST_LAYERS);
-        gpu.configure_cache(&CacheSpec { layers: vec![layer; layers] });
+        gpu.configure_cache(&CacheSpec::uniform(layers, kv_heads, head_dim, head_dim));
         let sequence = gpu.new_sequence();
         let attend = |gpu: &mut Gpu, start: usize, rows: usize, count: usize| {
             let mut batch = Batch::default();
