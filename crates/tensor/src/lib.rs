@@ -11,7 +11,9 @@ mod dequantize;
 mod dtype;
 mod mode;
 mod quant_tensor;
+mod unit_row;
 
 pub use dtype::Dtype;
 pub use mode::Mode;
 pub use quant_tensor::{Dense, QuantTensor, Storage};
+pub use unit_row::unit_row_divisor;

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 use super::Arithmetic;
 use crate::safetensors::Entry;
-use mlxk_tensor::{Dtype, QuantTensor, Storage, affine};
+use mlxk_tensor::{Dtype, QuantTensor, Storage, affine, unit_row_divisor};
 
 /// A matrix, or a stack of matrices of equal shape.
 #[derive(Clone, Debug)]
@@ -84,10 +84,9 @@ impl Arithmetic {
             }
             Self::Multiply(factor) => round(dtype, *factor),
             Self::UnitRows { eps } => {
-                let square: f64 = out.iter().map(|&value| f64::from(value).powi(2)).sum();
-                let length = square.sqrt() as f32 + eps;
+                let divisor = unit_row_divisor(out, *eps);
                 for out in out {
-                    *out = round(dtype, *out / length);
+                    *out = round(dtype, *out / divisor);
                 }
                 return;
             }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use mlxk_format::{Checkpoint, FormatError};
 use mlxk_ops::{Rope, RopeSpec, Vector, Weight, Weights};
-use mlxk_tensor::{Dense, QuantTensor, Storage};
+use mlxk_tensor::{Dense, QuantTensor, Storage, unit_row_divisor};
 
 use self::packed::PackedModules;
 use self::source::Source;
@@ -247,10 +247,9 @@ impl<'a> Loader<'a> {
             for index in 0..shape[0] {
                 let first = index * cols;
                 (first..).zip(&mut row).for_each(|(at, value)| *value = dtype.get(data, at));
-                let square: f64 = row.iter().map(|&value| f64::from(value).powi(2)).sum();
-                let length = square.sqrt() as f32 + eps;
+                let divisor = unit_row_divisor(&row, eps);
                 for value in &row {
-                    dtype.put(value / length, &mut bytes);
+                    dtype.put(value / divisor, &mut bytes);
                 }
             }
             *data = bytes.into();
@@ -456,7 +455,12 @@ impl<'a> Loader<'a> {
         if wanted { self.values(&format!("{path}.bias"), shape).map(Some) } else { Ok(None) }
     }
 
-    fn load(&mut self, tensor: QuantTensor, bias: Option<Vec<f32>>) -> Result<Weight, ModelError> {
+    /// Loads a tensor that was read, and reports its bytes as loaded.
+    pub(crate) fn load(
+        &mut self,
+        tensor: QuantTensor,
+        bias: Option<Vec<f32>>,
+    ) -> Result<Weight, ModelError> {
         let bytes = tensor.size_bytes();
         let weight = self.source.put(tensor, bias)?;
         self.advance(bytes)?;

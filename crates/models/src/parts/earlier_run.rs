@@ -57,9 +57,7 @@ impl EarlierRunSpec {
         let AttentionSizes { heads, head_dim, .. } = sizes;
         let path = format!("{}.{}", self.gates, self.layer);
         let rows = loader.matrix(&path, [heads, head_dim])?;
-        let bytes = rows.size_bytes();
-        let gate = loader.put(QuantTensor { experts: heads, rows: 1, ..rows }, None)?;
-        loader.advance(bytes)?;
+        let gate = loader.load(QuantTensor { experts: heads, rows: 1, ..rows }, None)?;
         let bias = loader.vector(&format!("{path}.bias"), heads)?;
         Ok(EarlierRun { cache: self.cache, gate, bias, slots })
     }

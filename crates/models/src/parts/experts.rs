@@ -253,10 +253,7 @@ fn load_single(
         let stack = QuantTensor::stacked(&each);
         stack.ok_or_else(|| ModelError::MixedExperts { path: path.to_owned() })?
     };
-    let bytes = tensor.size_bytes();
-    let weight = loader.put(tensor, None)?;
-    loader.advance(bytes)?;
-    Ok(weight)
+    loader.load(tensor, None)
 }
 
 /// Turns each of the matrices that follow each other in a matrix of floats.
