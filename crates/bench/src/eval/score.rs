@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use mlxk_engine::choices::Likelihoods;
-use mlxk_engine::perplexity::Estimate;
+use mlxk_engine::perplexity::{Estimate, SURE};
 
 use super::{Format, Question, Task};
 
@@ -89,9 +89,6 @@ impl Score {
         self.acc_norm.map(|share| interval(share.mean, self.questions))
     }
 }
-
-/// Half the width of a 99 % confidence interval in standard deviations of a normal distribution.
-const SURE: f64 = 2.576;
 
 /// Returns the ends of the 99 % confidence interval of a share of `count` answers, by Wilson's formula. Unlike a number
 /// of standard errors, it is also valid for few answers and for shares of 0 and 1.

@@ -18,7 +18,7 @@ pub use compare::Comparison;
 pub use error::PerplexityError;
 pub use paired::{Paired, PerByte, TokenScore, per_byte, per_token};
 pub use saved::{LogitsReader, LogitsWriter};
-pub use statistics::Estimate;
+pub use statistics::{Estimate, SURE};
 pub use verdict::{Loss, Verdict};
 pub use windows::Windows;
 

@@ -11,7 +11,7 @@ pub struct Estimate {
 }
 
 /// Half the width of a 99 % confidence interval in standard errors, for a normal distribution.
-const SURE: f64 = 2.576;
+pub const SURE: f64 = 2.576;
 
 impl Estimate {
     /// Returns the ends of the 99 % confidence interval. A single value has none, so anything is possible.
