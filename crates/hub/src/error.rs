@@ -57,6 +57,9 @@ impl HubError {
             Self::Workspace(WorkspaceError::Ambiguous { candidates, .. }) => {
                 Some(candidates.clone())
             }
+            Self::Ollama(OllamaError::SeveralTags { tags, .. }) => {
+                Some(tags.iter().map(|tag| format!("ollama:{tag}")).collect())
+            }
             _ => None,
         }
     }

@@ -10,6 +10,8 @@ use crate::explain::{Explain, Explained, impl_error, ticked};
 pub enum OllamaError {
     /// No such model in any of the `stores`, which have the `known` ones. `name` may be empty.
     NotFound { name: String, known: Vec<String>, stores: Vec<PathBuf> },
+    /// The name has no tag, and none of its `tags` is `latest`.
+    SeveralTags { name: String, tags: Vec<String> },
     /// The model cannot be imported.
     Unusable { name: String, problem: String },
     /// The model's files are not what its manifest says.
@@ -37,6 +39,11 @@ impl Explain for OllamaError {
                     format!("Ollama has {}", ticked(known))
                 })
             }
+            Self::SeveralTags { name, tags } => Explained::new(
+                "ambiguous_match",
+                format!("Ollama has {} models called `{name}`: {}", tags.len(), ticked(tags)),
+            )
+            .hint(format!("Add the tag, as in `ollama:{}`", tags[0])),
             Self::Unusable { name, problem } => Explained::new(
                 "execution_error",
                 format!("Ollama's model `{name}` is unusable: {problem}"),

@@ -61,7 +61,7 @@ pub(crate) fn full_name(name: &str) -> String {
 }
 
 /// Returns the model called `name[:tag]`, from the first store that has it. As in Ollama, upper and lower case are the
-/// same.
+/// same. Without a tag it is `latest`, else the only one that there is.
 pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
     let full = full_name(name);
     if let Some(model) = find_as_written(&full, locations) {
@@ -69,11 +69,27 @@ pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
     }
     let known = names(locations);
     let same = known.iter().find(|known| known.eq_ignore_ascii_case(&full));
-    let found = same.and_then(|same| find_as_written(same, locations));
+    let tags: Vec<&String> = match same {
+        Some(same) => vec![same],
+        None => known.iter().filter(|known| is_tag_of(known, name)).collect(),
+    };
+    let found = match tags.as_slice() {
+        [only] => find_as_written(only, locations),
+        [] => None,
+        several => {
+            let tags = several.iter().map(|&tag| tag.clone()).collect();
+            Some(Err(OllamaError::SeveralTags { name: name.to_owned(), tags }.into()))
+        }
+    };
     found.unwrap_or_else(|| {
         let stores = locations.ollama_models.clone();
         Err(OllamaError::NotFound { name: name.to_owned(), known, stores }.into())
     })
+}
+
+/// Returns `true` if `known` is `name` with a tag.
+fn is_tag_of(known: &str, name: &str) -> bool {
+    known.rsplit_once(':').is_some_and(|(base, _)| base.eq_ignore_ascii_case(name))
 }
 
 /// Returns the model of this full name in this case, or `None` if no store has it.

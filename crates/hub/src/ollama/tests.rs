@@ -101,6 +101,24 @@ fn an_import_has_its_name_in_ollama_unless_the_checkpoint_of_that_name_is_here()
 }
 
 #[test]
+fn the_only_tag_is_taken_and_several_are_listed() {
+    let fixture = Fixture::new();
+    let gguf = tiny_gguf();
+    ollama(&fixture, "registry.ollama.ai/library/tiny/135m", &[("model", &gguf)]);
+    assert_eq!(imported(&fixture, "ollama:Tiny").unwrap().name, "tiny-135m");
+    let again = found(&fixture, "ollama:tiny").unwrap().local().unwrap();
+    assert_eq!((again.name.as_str(), again.changed), ("tiny-135m", true));
+    assert!(!found(&fixture, "ollama:tiny:135m").unwrap().local().unwrap().changed);
+    ollama(&fixture, "registry.ollama.ai/library/tiny/360m", &[("model", &gguf)]);
+    let error = found(&fixture, "ollama:tiny").unwrap_err();
+    assert_eq!(error.to_string(), "Ollama has 2 models called `tiny`: `tiny:135m`, `tiny:360m`");
+    assert_eq!(error.hint().unwrap(), "Add the tag, as in `ollama:tiny:135m`");
+    assert_eq!(error.candidates().unwrap(), ["ollama:tiny:135m", "ollama:tiny:360m"]);
+    ollama(&fixture, "registry.ollama.ai/library/tiny/latest", &[("model", &gguf)]);
+    assert_eq!(imported(&fixture, "ollama:tiny").unwrap().name, "tiny");
+}
+
+#[test]
 fn names_lead_to_manifests_and_nowhere_else() {
     let fixture = Fixture::new();
     let gguf = tiny_gguf();
@@ -119,7 +137,7 @@ fn names_lead_to_manifests_and_nowhere_else() {
             Resolution::NeedsImport(_)
         ));
     }
-    for text in ["ollama:", "ollama:phi3", "ollama:nosuch:1b", "ollama:phi3:..", "ollama:a/b/c/d"] {
+    for text in ["ollama:", "ollama:phi4", "ollama:nosuch:1b", "ollama:phi3:..", "ollama:a/b/c/d"] {
         let error = found(&fixture, text).unwrap_err();
         assert_eq!(error.kind(), "model_not_found", "{text}: {error}");
         let hint = error.hint().unwrap();

@@ -68,7 +68,10 @@ pub fn find_removal(
             })
         }
         Reference::Ollama(name) => {
-            let source = format!("ollama:{}", crate::ollama::full_name(name));
+            // As everywhere, a name without a tag may be the only one that Ollama has.
+            let full = crate::ollama::find(name, locations)
+                .map_or_else(|_| crate::ollama::full_name(name), |model| model.name);
+            let source = format!("ollama:{full}");
             search.imported(&source, |model| {
                 model.origin.as_ref().is_some_and(|origin| origin.source == source)
             })
