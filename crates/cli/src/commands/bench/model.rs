@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use mlxk_bench::model::{self, EngineSettings, GpuSettings, ModelOptions, Subject, WorkerCommand};
 use mlxk_bench::{BenchError, report};
 use mlxk_engine::KvFormat;
-use mlxk_hub::Matching;
 
 use super::synthetic;
 use crate::args::{AUTO, ModelArgs};
@@ -20,8 +19,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
     interrupt::listen()?;
     let mut subjects = Vec::new();
     for name in &args.models {
-        let (reference, pull) = (name.parse()?, !args.compute.no_pull);
-        let found = resolve::find_by(&reference, Matching::Exact, pull, context)?;
+        let found = resolve::find(name, !args.compute.no_pull, context)?;
         subjects.push(Subject { name: found.name, folder: found.path });
     }
     // Its folder is deleted when this is dropped.
