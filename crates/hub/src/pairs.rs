@@ -70,18 +70,31 @@ impl PairTable {
         name.contains('/') || Alias::find(name).is_some() || self.repo(name).is_some()
     }
 
-    /// Returns up to three names that are like `name`: other sizes of the same model first.
+    /// Returns up to three names that are like `name`: those of the same model and size, else other sizes of it,
+    /// the nearest first.
     pub fn similar(&self, name: &str) -> Vec<String> {
-        let wanted = name.split(':').next().unwrap_or(name);
-        let shown = || {
-            let own = self.own.iter().map(|pair| pair.ollama.as_str());
-            own.chain(library().iter().map(|model| model.names[0]))
-        };
-        let is_size = |known: &&str| {
-            known.split_once(':').is_some_and(|(known, _)| known.eq_ignore_ascii_case(wanted))
-        };
-        let sizes: Vec<String> = shown().filter(is_size).take(3).map(str::to_owned).collect();
-        if sizes.is_empty() { similar(name, shown()) } else { sizes }
+        let (wanted, tag) = name.split_once(':').unwrap_or((name, ""));
+        let own = self.own.iter().map(|pair| (pair.ollama.as_str(), None));
+        let known = library().iter().map(|model| (model.names[0], Some(model.billions)));
+        let shown: Vec<(&str, Option<f64>)> = own.chain(known).collect();
+        let mut sizes: Vec<(f64, &str)> = Vec::new();
+        for &(known, billions) in &shown {
+            let Some((base, known_tag)) = known.split_once(':') else { continue };
+            if base.eq_ignore_ascii_case(wanted) {
+                let size = billions_of(known_tag).or(billions);
+                let ratio = billions_of(tag).zip(size).map(|(tag, size)| (tag / size).ln().abs());
+                sizes.push((ratio.unwrap_or(f64::INFINITY), known));
+            }
+        }
+        if sizes.is_empty() {
+            return similar(name, shown.into_iter().map(|(known, _)| known));
+        }
+        sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let is_exact = |&(ratio, _): &(f64, &str)| ratio < SAME_SIZE;
+        if sizes.iter().any(is_exact) {
+            sizes.retain(is_exact);
+        }
+        sizes.into_iter().take(3).map(|(_, known)| known.to_owned()).collect()
     }
 
     /// Returns the name without a tag that `name` is probably meant to be, if it is mistyped.
@@ -120,6 +133,23 @@ impl PairTable {
     }
 }
 
+/// Logarithm of the ratio of two sizes below which they are the same.
+const SAME_SIZE: f64 = 1e-6;
+
+/// Returns the size in a tag such as `8b-q8_0`, `e2b`, `135m` or `8x7b`, in billions of parameters.
+fn billions_of(tag: &str) -> Option<f64> {
+    tag.to_ascii_lowercase().split('-').find_map(|part| {
+        let (number, unit) = match part.strip_suffix('m') {
+            Some(number) => (number, 1e-3),
+            None => (part.strip_suffix('b')?, 1.0),
+        };
+        let number = number.strip_prefix('e').unwrap_or(number);
+        let factors = number.split('x').map(|factor| factor.parse::<f64>().ok());
+        let size = factors.product::<Option<f64>>()? * unit;
+        (size > 0.0).then_some(size)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +169,8 @@ mod tests {
         table.insert(Pair { ollama: "phi3:mini".into(), repo: own.clone() });
         assert_eq!(table.repo("PHI3:mini"), Some(&own));
         assert_eq!(table.ollama(&own), Some("phi3:mini"));
+        let starter = RepoId::parse(crate::aliases::ALIASES[0].repo).unwrap();
+        assert_eq!(table.ollama(&starter), Some("smollm2:135m"));
         // The other names of the built-in model still mean it.
         assert_eq!(table.ollama(&known), Some("phi3:latest"));
     }
@@ -167,10 +199,12 @@ mod tests {
     #[test]
     fn similar_names() {
         let table = PairTable::default();
-        assert_eq!(table.similar("llama3.2:7b"), ["llama3.2:1b", "llama3.2:3b"]);
+        // The same size with another quantization, else the nearest sizes.
+        assert_eq!(table.similar("qwen3:8b-q8_0"), ["qwen3:8b"]);
+        assert_eq!(table.similar("qwen3:7b"), ["qwen3:8b", "qwen3:4b", "qwen3:4b-instruct"]);
+        assert_eq!(table.similar("llama3.2:7b"), ["llama3.2:3b", "llama3.2:1b"]);
+        assert_eq!(table.similar("llama3.2:nosuch"), ["llama3.2:1b", "llama3.2:3b"]);
         assert_eq!(table.similar("lama3.2:1b")[0], "llama3.2:1b");
-        let starter = RepoId::parse(crate::aliases::ALIASES[0].repo).unwrap();
-        assert_eq!(table.ollama(&starter), Some("smollm2:135m"));
         assert!(table.similar("nothing-like-it:1b").is_empty());
     }
 
