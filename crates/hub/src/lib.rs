@@ -125,6 +125,7 @@ pub use resolution::{ImportPlan, ImportSource, Kind, Matching, NotLocal, Resolut
 pub use resolve::{locate, resolve};
 pub use search::{Found, cached_names, search};
 pub use store::{Origin, Store, StoredModel};
+pub use suggest::similar as similar_names;
 pub use weights_summary::{WeightsSummary, weights_summary};
 
 pub use derived::error::DerivedError;

@@ -6,7 +6,7 @@ const MAX_SUGGESTIONS: usize = 3;
 
 /// Returns up to three of the `names` that contain `wanted` or differ from it by a few letters,
 /// nearest first. The part before a slash counts only if `wanted` has one too.
-pub(crate) fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+pub fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted_lower = wanted.to_lowercase();
     let limit = (wanted.chars().count() / 4).clamp(2, 4);
     let mut found: Vec<(usize, &str)> = names

@@ -13,6 +13,8 @@ use crate::error::{ApiError, Kind, cleaned};
 
 /// Tag that Ollama's clients add to a name.
 const LATEST: &str = ":latest";
+/// Advice if there is no better one.
+const LISTED: &str = "use a name that `mlxk list` shows";
 /// Names that other servers give to the only model that they have, unless a model has one of them here.
 const OWN_NAMES: [&str; 2] = ["default_model", "local-model"];
 /// Beginning of the names that programs for Anthropic's models send, whatever the server has.
@@ -52,7 +54,7 @@ impl Models {
         let found = places.into_iter().find(|place| {
             place.kind == PlaceKind::Workspace && place.base.is_none() && place.path == path
         });
-        found.ok_or_else(|| unknown(name, "use a name that `mlxk list` shows"))
+        found.ok_or_else(|| unknown(name, LISTED))
     }
 
     /// Looks a name up on the disk.
@@ -62,34 +64,46 @@ impl Models {
         match &reference {
             Reference::Name { .. } | Reference::Repo { .. } | Reference::Short(_) => {}
             Reference::Folder(path) => return self.workspace(path, name),
-            _ => return Err(unknown(name, "use a name that `mlxk list` shows")),
+            _ => return Err(unknown(name, LISTED)),
         }
         let config = &self.0.config;
         let found =
             mlxk_hub::resolve(&reference, Matching::Exact, &config.pairs, &config.locations);
-        match found {
-            Ok(Resolution::Local(model)) => Ok(model),
-            Ok(Resolution::NeedsImport(_)) => {
-                Err(unknown(name, &format!("`mlxk run {name}` imports it")))
+        let advice = match found {
+            Ok(Resolution::Local(model)) => return Ok(model),
+            Ok(Resolution::NeedsImport(_)) => format!("`mlxk pull {name}` imports it"),
+            // The organization of other bare names is only a guess.
+            Ok(Resolution::NotLocal(missing))
+                if name.contains('/') || config.pairs.repo(&missing.name).is_some() =>
+            {
+                format!("download it with `mlxk pull {}`", missing.suggestion)
             }
-            Ok(Resolution::NotLocal(missing)) => {
-                let similar = missing.similar.join("`, `");
-                // The organization of other bare names is only a guess.
-                let is_known = name.contains('/') || config.pairs.repo(&missing.name).is_some();
-                let why = if similar.is_empty() && !is_known {
-                    "use a name that `mlxk list` shows".to_owned()
-                } else if similar.is_empty() {
-                    format!("download it with `mlxk pull {}`", missing.suggestion)
-                } else {
-                    format!("similar names are `{similar}`")
-                };
-                Err(unknown(name, &why))
-            }
+            Ok(Resolution::NotLocal(_)) => LISTED.to_owned(),
             Err(
                 error @ (HubError::Reference(ReferenceError::Ambiguous { .. }) | HubError::Io(_)),
-            ) => Err(error.into()),
-            Err(error) => Err(unknown(name, &error.to_string())),
-        }
+            ) => return Err(error.into()),
+            Err(error) => error.to_string(),
+        };
+        let similar = self.similar(name);
+        Err(unknown(name, &similar.map_or(advice, |names| format!("similar names are {names}"))))
+    }
+
+    /// Returns names of models that this server has and that are like `name`, in backticks. `None` if there are none.
+    fn similar(&self, name: &str) -> Option<String> {
+        let config = &self.0.config;
+        let places = mlxk_hub::places(&config.locations).unwrap_or_default();
+        let here = places.iter().filter(|place| place.kind != PlaceKind::Missing);
+        let here = here.map(|place| place.name.as_str());
+        let own = config.model.iter().map(|model| model.resolved.name.as_str());
+        let elsewhere = config.backends.iter().map(|backend| backend.name.as_str());
+        let mut names: Vec<&str> = here.chain(own).chain(elsewhere).collect();
+        names.sort_unstable();
+        names.dedup();
+        // The tag is a size, which other names write in other ways.
+        let wanted = name.split(':').next().unwrap_or(name);
+        let names = mlxk_hub::similar_names(wanted, names);
+        let ticked: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        (!ticked.is_empty()).then(|| ticked.join(", "))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use mlxk_testkit::{Kind, Stored, checkpoint};
 
-use crate::world::World;
+use crate::world::{World, add};
 
 #[test]
 fn models_are_listed_by_name_and_found_by_their_short_one() {
@@ -24,6 +24,40 @@ fn models_are_listed_by_name_and_found_by_their_short_one() {
         let answer = world.chat(json!({"model": name}));
         assert_eq!(answer.status, 404, "{name}: {answer:?}");
     }
+}
+
+#[test]
+fn similar_names_that_the_server_has_are_told_in_every_dialect() {
+    let world = World::new();
+    add(&world.home, "org/SmolLM2-360M-4bit", Kind::Llama);
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    let said = |path: &str, model: &str| {
+        let body = if path.ends_with("responses") {
+            json!({"model": model, "input": "Hi"})
+        } else {
+            json!({"model": model, "messages": messages, "max_tokens": 1})
+        };
+        let answer = world.post(path, &body);
+        assert_eq!(answer.status, 404, "{path}: {answer:?}");
+        let body = answer.json();
+        let message = body["error"]["message"].as_str().or(body["error"].as_str());
+        message.unwrap_or_else(|| panic!("{path}: {body}")).to_owned()
+    };
+    for path in ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/api/chat"] {
+        for model in ["smollm2", "smollm2:7b", "SmolLM2-360M"] {
+            let message = said(path, model);
+            let expected = "similar names are `org/SmolLM2-360M-4bit`";
+            assert!(message.ends_with(expected), "{path}, {model}: {message}");
+        }
+    }
+    assert!(said("/v1/chat/completions", "thing").ends_with("use a name that `mlxk list` shows"));
+    // The starter model is found in another form.
+    add(&world.home, "mlx-community/SmolLM2-135M-Instruct-4bit", Kind::Llama);
+    for name in ["smollm2", "smollm2:135m"] {
+        assert_eq!(world.chat(json!({"model": name})).status, 200, "{name}");
+    }
+    let tags = world.get("/api/tags").text;
+    assert!(tags.contains("\"smollm2:135m\""), "{tags}");
 }
 
 #[test]
