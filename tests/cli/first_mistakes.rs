@@ -28,7 +28,19 @@ fn a_model_that_is_not_here_is_said_before_the_hub_is() {
     let expected = "Model `nosuch-model` is not on this machine, and the hub could not be asked for \
                     `mlx-community/nosuch-model`: Could not reach `127.0.0.1:";
     assert!(stderr.contains(expected), "{stderr}");
-    assert!(stderr.contains("hint: Check the connection"), "{stderr}");
+    assert!(stderr.contains("hint: List your models with `mlxk list`. Check the"), "{stderr}");
+    world.cached("org/nosuch-mode12");
+    for (words, offline) in
+        [(&["run", "nosuch-model", "Hi"][..], false), (&["pull", "nosuch-model"], true)]
+    {
+        let mut command = world.mlxk(words);
+        command
+            .env("HF_ENDPOINT", silent_hub())
+            .env("HF_HUB_OFFLINE", if offline { "1" } else { "0" });
+        let (_, stderr) = streams(&command.assert().code(1));
+        assert!(stderr.contains("Model `nosuch-model` is not on this machine, and"), "{stderr}");
+        assert!(stderr.contains("hint: Did you mean `org/nosuch-mode12`? "), "{stderr}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::error::{HubError, Result};
 use crate::explain::{Explain, Explained};
 use crate::http::error::HttpError;
 use crate::reference::PypiSpec;
-use crate::reference::error::{NotFound, ReferenceError, Unreached};
+use crate::reference::error::{NotFound, ReferenceError, Unreached, is_guess};
 use crate::repo_id::RepoId;
 use crate::store::StoredModel;
 use crate::suggest;
@@ -162,6 +162,11 @@ impl NotLocal {
         self.revision.is_none()
             && !self.name.contains('/')
             && self.similar.iter().any(|name| suggest::is_typo(&self.name, name))
+    }
+
+    /// Returns `true` if the name was only completed by an organization, so that the hub may not have the repository.
+    pub fn is_guess(&self) -> bool {
+        is_guess(&self.name, &self.suggestion.to_string())
     }
 
     /// Returns the error if the hub did not answer.

@@ -85,9 +85,29 @@ impl Pull<'_> {
             Err(error) => Err(error.into()),
         };
         result.map_err(|error| {
+            let error = self.unreached(model, error);
             let error = naming(model, &name, error);
             if self.args.json { with_data(model, &name, error) } else { error }
         })
+    }
+
+    /// Adds to an error of the network that no model of this name is here, and what similar ones are called. A name with
+    /// an organization, or a known one, says itself what it means.
+    fn unreached(&self, model: &str, error: anyhow::Error) -> anyhow::Error {
+        let Some(HubError::Http(reason)) = error.downcast_ref() else { return error };
+        let settings = &self.context.settings;
+        let (pairs, locations) = (&settings.pairs, &settings.locations);
+        let found = model.parse().and_then(|reference: Reference| {
+            mlxk_hub::resolve(&reference, Matching::Exact, pairs, locations)
+        });
+        match found {
+            Ok(Resolution::NotLocal(missing))
+                if resolve::is_unreached(reason) && !missing.broken && missing.is_guess() =>
+            {
+                missing.into_unreached(reason).into()
+            }
+            _ => error,
+        }
     }
 
     /// Returns the repository if all its files are here and intact, so that the hub need not be asked.

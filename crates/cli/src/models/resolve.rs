@@ -104,14 +104,23 @@ fn download(missing: NotLocal, context: &Context) -> anyhow::Result<Resolved> {
             Some(HubError::Http(HttpError::NoSuchRepo { .. })) => {
                 Err(missing.into_nowhere().into())
             }
-            Some(HubError::Http(
-                reason @ (HttpError::Unreachable { .. }
-                | HttpError::Untrusted { .. }
-                | HttpError::Stalled { .. }),
-            )) => Err(missing.into_unreached(reason).into()),
+            Some(HubError::Http(reason)) if is_unreached(reason) => {
+                Err(missing.into_unreached(reason).into())
+            }
             _ => Err(error),
         },
     }
+}
+
+/// Returns `true` if the hub was not reached, which says nothing about the model.
+pub(crate) fn is_unreached(error: &HttpError) -> bool {
+    matches!(
+        error,
+        HttpError::Unreachable { .. }
+            | HttpError::Untrusted { .. }
+            | HttpError::Stalled { .. }
+            | HttpError::Offline { .. }
+    )
 }
 
 /// Returns `true` if a model on this machine has this name.
