@@ -117,25 +117,25 @@ fn devices(page: &mut String, models: &[Running]) {
 }
 
 fn per_backend(page: &mut String, backends: &Backends) {
-    type Row<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Host) -> u64);
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Host) -> Option<u64>);
     let rows: [Row<'_>; 5] = [
         ("requests_running", "gauge", "Requests that a host is answering", &|host| {
-            host.running() as u64
+            Some(host.running() as u64)
         }),
         ("answers_total", "counter", "Answers that a host completed", &|host| {
-            host.answers.load(Ordering::Relaxed)
+            Some(host.answers.load(Ordering::Relaxed))
         }),
         ("failures_total", "counter", "Answers that failed on a host", &|host| {
-            host.failures.load(Ordering::Relaxed)
+            Some(host.failures.load(Ordering::Relaxed))
         }),
         (
             "healthy",
             "gauge",
-            "1 if a host gets requests, 0 while it rests after failures",
-            &|host| u64::from(host.is_healthy()),
+            "1 if a host gets requests, 0 while it rests after failures; absent until it was asked",
+            &|host| host.was_asked().then(|| u64::from(host.is_healthy())),
         ),
         ("draining", "gauge", "1 if a host gets no new requests on the operator's wish", &|host| {
-            u64::from(host.is_draining())
+            Some(u64::from(host.is_draining()))
         }),
     ];
     let hosts =
@@ -146,10 +146,10 @@ fn per_backend(page: &mut String, backends: &Backends) {
         }
         for (model, host) in hosts() {
             let (model, address) = (label(model), label(&host.address));
+            let Some(value) = value(host) else { continue };
             let _ = writeln!(
                 page,
-                "mlxk_backend_{name}{{model=\"{model}\",host=\"{address}\"}} {}",
-                value(host)
+                "mlxk_backend_{name}{{model=\"{model}\",host=\"{address}\"}} {value}"
             );
         }
     }

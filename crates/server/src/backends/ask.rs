@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mlxk_chat::{Event, PromptInput, Request};
 use mlxk_engine::EngineError;
@@ -173,11 +173,13 @@ pub(super) fn first<T>(
         };
         let host = Arc::clone(&place.host);
         let mut has_begun = false;
+        let begun = Instant::now();
         let outcome = ask(&host, &limits, &mut has_begun);
         drop(place);
         let error = match outcome {
             Ok(answer) => {
                 host.succeeded();
+                answered(name, &host, begun, tried.is_empty());
                 return Ok(answer);
             }
             Err(ProviderError::Cancelled) => return Err(ApiError::stopping()),
@@ -195,6 +197,16 @@ pub(super) fn first<T>(
         }
         tried.push(host);
         last = Some(error);
+    }
+}
+
+/// Logs which host answered. Like other responses, an answer of the first host is only for those who look for it.
+fn answered(model: &str, host: &Host, begun: Instant, is_first: bool) {
+    let (host, ms) = (&host.address, begun.elapsed().as_millis() as u64);
+    if is_first {
+        tracing::debug!(model, host, ms, "a host answered");
+    } else {
+        tracing::info!(model, host, ms, "a host answered in place of one that failed");
     }
 }
 

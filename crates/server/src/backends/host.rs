@@ -72,6 +72,11 @@ impl Host {
         !self.breaker().has_tripped()
     }
 
+    /// Returns `true` if the host has answered or failed since this server started.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.answers.load(Ordering::Relaxed) + self.failures.load(Ordering::Relaxed) > 0
+    }
+
     /// Returns `true` if a request may go to the host: it works, or it is time to try it again.
     pub(crate) fn may_be_asked(&self) -> bool {
         self.breaker().is_open(Instant::now())

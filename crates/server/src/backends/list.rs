@@ -41,7 +41,7 @@ struct Listed<'a> {
 #[derive(Serialize)]
 struct ListedHost<'a> {
     host: &'a str,
-    /// `ok`, `draining`, or `resting` after failures.
+    /// `ok`, `draining`, `resting` after failures, or `unknown` if it was not asked yet.
     state: &'static str,
     running: usize,
     limit: usize,
@@ -141,10 +141,14 @@ fn listed(backends: &Backends) -> Response {
 }
 
 fn listed_host(host: &Host) -> ListedHost<'_> {
-    let state = match (host.is_draining(), host.is_healthy()) {
-        (true, _) => "draining",
-        (false, true) => "ok",
-        (false, false) => "resting",
+    let state = if host.is_draining() {
+        "draining"
+    } else if !host.is_healthy() {
+        "resting"
+    } else if host.was_asked() {
+        "ok"
+    } else {
+        "unknown"
     };
     ListedHost {
         host: &host.address,

@@ -195,7 +195,10 @@ fn a_draining_host_gets_no_new_requests() {
     let state = |list: &Value, host: usize| list["data"][0]["hosts"][host]["state"].clone();
     assert_eq!(state(&router.get("/backends").json(), 0), "draining");
     let list = change(&place, false).json();
-    assert_eq!((state(&list, 0), state(&list, 1)), (json!("ok"), json!("ok")));
+    assert_eq!((state(&list, 0), state(&list, 1)), (json!("unknown"), json!("ok")));
+    let healthy = |host: &str| format!("mlxk_backend_healthy{{model=\"big\",host=\"{host}\"}} 1");
+    let metrics = router.get("/metrics").text;
+    assert!(!metrics.contains(&healthy(&host(&one))) && metrics.contains(&healthy(&host(&two))));
     assert_eq!(list["data"][0]["hosts"][0]["host"], host(&one));
     assert!((0..24).all(|number| ask(number) == 200));
     assert!(!one.asked().is_empty(), "it is back");
