@@ -20,12 +20,14 @@ mod random;
 pub mod report;
 pub use mlxk_statistics as statistics;
 pub mod synthetic;
+mod watch;
 
 use std::ops::ControlFlow;
 
 pub use error::{BenchError, SyntheticError};
 pub use machine::Machine;
 pub use mlxk_cpu::{Difference, InstructionSet, SelfTest, self_test};
+pub use watch::Watch;
 
 /// Receives the next step, the number of steps done and the number of all steps. May stop the
 /// measurement.

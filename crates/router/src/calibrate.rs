@@ -1,6 +1,7 @@
 //! A short measurement of a candidate that was never asked before.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use mlxk_chat::{Message, Request};
 use mlxk_providers::{Limits, Provider, ProviderError, Result};
@@ -19,18 +20,39 @@ const VOCABULARY: &str = "river window teacher garden winter letter market bridg
     carpet dinner lantern meadow button stranger clock copper pillow sailor cloud anchor wagon mirror rope story";
 
 /// Measures a model with three short requests, after one that loads it and does not count. Each has a prompt of its
-/// own, so that a cache does not answer for the processor. Prompts are halved until they fit into the context.
-pub fn calibrate(provider: &dyn Provider, model: &str, limits: &Limits) -> Result<Vec<Sample>> {
+/// own, so that a cache does not answer for the processor. Prompts are halved until they fit into the context. The
+/// deadline of `limits` is that of all requests together; if it passes after the first figures, these count.
+/// `on_request` receives the number of finished requests and of all.
+pub fn calibrate(
+    provider: &dyn Provider,
+    model: &str,
+    limits: &Limits,
+    on_request: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Sample>> {
+    let begun = Instant::now();
+    let limits = || {
+        let deadline = limits.deadline.map(|it| it.saturating_sub(begun.elapsed()));
+        Limits { deadline, ..limits.clone() }
+    };
+    on_request(0, 1 + ROUNDS);
     let mut words = WORDS;
     loop {
-        match ask(provider, model, limits, (0, words), 1) {
+        match ask(provider, model, &limits(), (0, words), 1) {
             Ok(_) => break,
             Err(ProviderError::TooLong { .. }) if words > 1 => words /= 2,
             Err(error) => return Err(error),
         }
     }
-    let round = |round| ask(provider, model, limits, (round, words), ANSWER_TOKENS);
-    (1..=ROUNDS).map(round).collect()
+    let mut samples = Vec::new();
+    for round in 1..=ROUNDS {
+        on_request(round, 1 + ROUNDS);
+        match ask(provider, model, &limits(), (round, words), ANSWER_TOKENS) {
+            Ok(sample) => samples.push(sample),
+            Err(ProviderError::Deadline { .. }) if !samples.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(samples)
 }
 
 /// Asks for an answer of this many tokens, with the prompt of a round.

@@ -93,18 +93,24 @@ impl Router {
         missing.map(|index| self.backends[index].candidate.id.as_str()).collect()
     }
 
-    /// Measures the candidates without figures. One that cannot be measured counts as failed; the errors are returned
-    /// with their names.
-    pub fn calibrate(&self, limits: &Limits) -> Vec<(String, ProviderError)> {
+    /// Measures the candidates without figures, each within the deadline of `limits`. One that cannot be measured
+    /// counts as failed; the errors are returned with their names. `on_request` receives the name of a candidate, the
+    /// number of its finished requests, and of all.
+    pub fn calibrate(
+        &self,
+        limits: &Limits,
+        on_request: &mut dyn FnMut(&str, usize, usize),
+    ) -> Vec<(String, ProviderError)> {
         let mut errors = Vec::new();
         for (index, backend) in self.backends.iter().enumerate() {
             let subject = self.subject(index);
             if self.state().table.get(&subject).is_some_and(|series| !series.is_empty()) {
                 continue;
             }
-            let measured = backend
-                .client()
-                .and_then(|client| calibrate(client.provider.as_ref(), &client.model, limits));
+            let mut told = |done, all| on_request(&backend.candidate.id, done, all);
+            let measured = backend.client().and_then(|client| {
+                calibrate(client.provider.as_ref(), &client.model, limits, &mut told)
+            });
             match measured {
                 Ok(samples) => {
                     let mut state = self.state();

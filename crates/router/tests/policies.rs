@@ -153,7 +153,11 @@ fn calibration_fills_the_table_and_the_faster_one_is_chosen() {
     let backends = || vec![backend("slow", &slow.address()), backend("fast", &fast.address())];
     let limits = Limits::within(Duration::from_mins(1));
     let router = Router::new("here", "model", backends(), Policy::Fastest, Table::default());
-    assert!(router.calibrate(&limits).is_empty());
+    let mut steps = Vec::new();
+    let mut told = |name: &str, done, all| steps.push((name.to_owned(), done, all));
+    assert!(router.calibrate(&limits, &mut told).is_empty());
+    assert_eq!(steps.len(), 8, "each is asked four times: {steps:?}");
+    assert_eq!((&steps[0], &steps[7]), (&("slow".into(), 0, 4), &("fast".into(), 3, 4)));
     let choice = router.choose().unwrap();
     assert_eq!(router.candidate(choice.index).id, "fast", "{:?}", choice.reasons);
     assert!(choice.reasons[0].contains("slow (1)") && choice.reasons[0].contains("samples"));
@@ -163,7 +167,7 @@ fn calibration_fills_the_table_and_the_faster_one_is_chosen() {
     router.table().save(&path).unwrap();
     let asked = slow.asked().len();
     let again = Router::new("here", "model", backends(), Policy::Fastest, Table::open(&path));
-    assert!(again.calibrate(&limits).is_empty());
+    assert!(again.calibrate(&limits, &mut |_, _, _| panic!("measured again")).is_empty());
     assert_eq!(again.candidate(again.choose().unwrap().index).id, "fast");
     assert_eq!(slow.asked().len(), asked);
     // Another machine has no figures.

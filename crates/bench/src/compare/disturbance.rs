@@ -8,7 +8,7 @@ use crate::machine::{BUSY_SHARE, busy_warning};
 use crate::statistics::Summary;
 
 /// Beginning of the warning about a processor whose speed changed.
-pub(super) const PACE_CHANGED: &str = "The speed of the processor changed";
+const PACE_CHANGED: &str = "The speed of the processor changed";
 
 /// The warnings of a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,6 +50,18 @@ pub(super) fn is_disturbed(
 ) -> bool {
     others.any(|others| others > BUSY_SHARE * cores)
         || warnings.iter().any(|warning| warning.starts_with(PACE_CHANGED))
+}
+
+/// Returns a sentence if the clock speed changed so much that figures may suffer. `paces` are the times that the same
+/// arithmetic took.
+pub(crate) fn pace_warning(paces: &Summary) -> Option<String> {
+    (paces.maximum > (1.0 + UNSTEADY) * paces.minimum).then(|| {
+        format!(
+            "{PACE_CHANGED}: the same arithmetic took up to {:.0} % longer. It was throttled, or shared with other \
+             programs",
+            100.0 * (paces.maximum / paces.minimum - 1.0)
+        )
+    })
 }
 
 /// Returns a sentence if the processor was slower in one of the reports, as it is if it is throttled

@@ -49,7 +49,7 @@ fn own_seconds(system: &mut System) -> Option<f64> {
 
 /// Returns the seconds that a fixed piece of arithmetic takes on one core. It takes longer if the
 /// processor has been slowed down.
-pub(super) fn pace() -> f64 {
+pub(crate) fn pace() -> f64 {
     let once = || {
         let begun = Instant::now();
         let mut state = black_box(1_u64);

@@ -27,11 +27,13 @@ use serde::{Deserialize, Serialize};
 
 pub use change::{Change, ChangeError, Changes, changes, is_report};
 pub(crate) use change::{change_of, is_comparable, series_of};
+pub(crate) use disturbance::pace_warning;
 pub use disturbance::{Disturbance, unlike_pace};
 pub use engine::{Engine, EngineKind, ServerCommand, ServerWay, Settings, Weights};
 pub use equal::{equal_file, unlike_weights};
 pub use failure::Failure;
 pub use legacy::LegacyResult;
+pub(crate) use load::pace;
 pub use measure::{Figures, Measure, Series, Unit};
 pub use run::{MEASURE_ANYWAY, Plan, run};
 pub use server::free_port;

@@ -5,11 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mlxk_providers::Connections;
 
-use super::disturbance::PACE_CHANGED;
+use super::disturbance::pace_warning;
 use super::engine::{Engine, EngineKind, Settings};
 use super::equal::{Burden, equal_file, unlike, unlike_prompts};
 use super::legacy::LegacyResult;
-use super::load::UNSTEADY;
 use super::measure::{Figures, Measure, Series};
 use super::turn::{Asked, Turn, Turns};
 use super::{
@@ -350,15 +349,7 @@ fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
             }
         }
     }
-    if let Some(pace) = &report.pace_seconds
-        && pace.maximum > (1.0 + UNSTEADY) * pace.minimum
-    {
-        warnings.push(format!(
-            "{PACE_CHANGED}: the same arithmetic took up to {:.0} % longer. It \
-             was throttled, or shared with other programs",
-            100.0 * (pace.maximum / pace.minimum - 1.0)
-        ));
-    }
+    warnings.extend(report.pace_seconds.as_ref().and_then(pace_warning));
     if marked {
         warnings.push(
             "A server that was already running remembers earlier prompts, so every prompt begins \

@@ -1,19 +1,24 @@
 //! `mlxk run --engine auto`: the choice between our engine and other programs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mlxk_bench::Machine;
-use mlxk_providers::{Client, Config, Limits, Local};
+use mlxk_bench::{Machine, Watch};
+use mlxk_providers::{Client, Config, Limits, Local, ProviderError};
 use mlxk_router::{Backend, Measure, Policy, Router, Table};
 
-use super::elsewhere::{Chosen, PATIENCE, There};
+use super::elsewhere::{Chosen, There};
 use crate::answer::{self, AnswerSettings};
 use crate::args::{RunArgs, values};
 use crate::config::Config as Settings;
 use crate::engines::{OLLAMAS, OURS};
 use crate::exit::Interrupted;
 use crate::models::resolve;
+use crate::printer::Unit;
 use crate::{Context, engines, interrupt};
+
+/// Time to measure an engine. It includes loading the model.
+const CALIBRATION: Duration = Duration::from_mins(5);
 
 /// Measures the engines that have no figures yet, and chooses one. Each address is given as the user wrote it, too.
 pub(super) fn choose(
@@ -52,22 +57,11 @@ pub(super) fn choose(
     // A price needs no measurement, which may cost money itself.
     let is_measured = policy != Policy::Cheapest(Measure::Price) && backends.len() > 1;
     let path = engines::table(context);
-    let machine = engines::machine(&Machine::look());
-    let router = Router::new(machine, &resolved.name, backends, policy, Table::open(&path));
-    let errors = if is_measured {
-        let names = router.unmeasured();
-        if !names.is_empty() {
-            let names = names.join(" and ");
-            context.printer.note(format_args!("Measuring {names} with this model, once"));
-        }
-        let progress = context.printer.progress();
-        progress.begin("Measuring the engines");
-        let errors = router.calibrate(&Limits::within(PATIENCE));
-        progress.finish();
-        errors
-    } else {
-        Vec::new()
-    };
+    let machine = Machine::look();
+    let name = engines::machine(&machine);
+    let router = Router::new(name, &resolved.name, backends, policy, Table::open(&path));
+    let (errors, disturbed) =
+        if is_measured { measure(&router, machine, context) } else { (Vec::new(), None) };
     if interrupt::requested() {
         return Err(Interrupted.into());
     }
@@ -75,7 +69,10 @@ pub(super) fn choose(
         context.printer.note(format_args!("warning: {name} cannot be measured: {error}"));
     }
     let choice = router.choose()?;
-    if let Err(error) = router.table().save(&path) {
+    if let Some(reason) = &disturbed {
+        context.printer.note(format_args!("warning: {reason}"));
+        context.printer.note("The figures decide this time only, and the next run measures again");
+    } else if let Err(error) = router.table().save(&path) {
         context.printer.note(format_args!("warning: {error}"));
     }
     if args.explain {
@@ -85,7 +82,37 @@ pub(super) fn choose(
         return Ok(Chosen::Here(Box::new((engine, resolved, settings))));
     }
     let client = router.client(choice.index)?.clone();
-    Ok(Chosen::There(Box::new(There { client, router: Some((router, choice.index)) })))
+    // A table with figures of a disturbed measurement is not kept.
+    let router = disturbed.is_none().then_some((router, choice.index));
+    Ok(Chosen::There(Box::new(There { client, router })))
+}
+
+/// Measures the engines that have no figures yet. Returns the errors, and the reason if the measurement was disturbed.
+fn measure(
+    router: &Router,
+    machine: Machine,
+    context: &Context,
+) -> (Vec<(String, ProviderError)>, Option<String>) {
+    let names = router.unmeasured();
+    if names.is_empty() {
+        return (Vec::new(), None);
+    }
+    context.printer.note(format_args!(
+        "Measuring {} with this model, once, for at most {} minutes each",
+        names.join(" and "),
+        CALIBRATION.as_secs() / 60
+    ));
+    let progress = context.printer.progress();
+    progress.begin("Measuring the engines");
+    let mut watch = Watch::begin(machine);
+    let errors = router.calibrate(&Limits::within(CALIBRATION), &mut |name, done, all| {
+        watch.look();
+        progress.label(format!("Measuring {name}"));
+        progress.update(done as u64, all as u64, Unit::Answers);
+    });
+    watch.look();
+    progress.finish();
+    (errors, watch.warning())
 }
 
 /// Adds what the engine called `name` costs, as configured.

@@ -21,7 +21,7 @@ use crate::terminal::Silence;
 use crate::{Context, engines, format, interrupt, json as envelope, output};
 
 /// Limit of an answer's silence. A server may have to load the model first.
-pub(super) const PATIENCE: Duration = Duration::from_mins(10);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Time between two checks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
 
