@@ -86,6 +86,11 @@ impl Settings {
         self.locations.data_dir.join("devices")
     }
 
+    /// Returns the file with the rates at which the machine reads memory.
+    pub(crate) fn bandwidth_file(&self) -> PathBuf {
+        self.locations.data_dir.join("bandwidth.json")
+    }
+
     /// Reads the environment and the configuration file. If they are invalid, returns the defaults and the
     /// error.
     pub(crate) fn resolve() -> (Self, Option<ConfigError>) {

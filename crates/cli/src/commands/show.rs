@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
+use mlxk_bench::bandwidth;
 use mlxk_engine::embed::EmbedSettings;
 use mlxk_engine::{LoadOptions, MemoryPlan, SamplingDefaults};
 use mlxk_format::Checkpoint;
@@ -351,13 +352,13 @@ fn speed(model: &ModelInfo, settings: &Settings) -> Option<String> {
     if has_experts {
         return None;
     }
-    let kept = settings.locations.data_dir.join("bandwidth.json");
-    let bandwidth = mlxk_bench::bandwidth::read_bandwidth(model.size_bytes, &kept)?;
-    let rate = bandwidth / model.size_bytes as f64;
+    let found = bandwidth::read_bandwidth(model.size_bytes, &settings.bandwidth_file())?;
+    let rate = found.bytes_per_second / model.size_bytes as f64;
     let rate = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+    let mark = if found.disturbed { " (measured while the machine was busy)" } else { "" };
     Some(format!(
-        "at most {rate} tokens/s on this machine, which reads {:.0} GB/s",
-        bandwidth / 1e9
+        "at most {rate} tokens/s on this machine, which reads weights of this size at {:.1} GB/s{mark}",
+        found.bytes_per_second / 1e9
     ))
 }
 

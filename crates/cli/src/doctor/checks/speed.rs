@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use mlxk_bench::BenchError;
 use mlxk_bench::kernels::{self, KernelOptions, KernelReport, KernelRow, MatrixShape, WeightForm};
+use mlxk_bench::{BenchError, bandwidth};
 use mlxk_tensor::Mode;
 use serde_json::json;
 
@@ -39,7 +39,14 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         if reporter.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     match kernels::run(&options, env!("CARGO_PKG_VERSION"), &mut observe) {
-        Ok(report) => lines(&report, cfg!(debug_assertions)),
+        Ok(report) => {
+            if report.machine.warning().is_none() {
+                // `mlxk show` computes the speed of models with the same figure.
+                let file = environment.settings.bandwidth_file();
+                bandwidth::keep_bandwidth(report.limits.read.maximum, &file);
+            }
+            lines(&report, cfg!(debug_assertions))
+        }
         Err(BenchError::Cancelled) => Vec::new(),
         Err(error) => vec![Line::warning(format!("Measuring failed: {error}"))],
     }
