@@ -63,3 +63,27 @@ fn reports_in_a_folder_become_a_history() {
     let (_, error) = streams(&world.mlxk(&["bench", "history", empty]).assert().failure());
     assert!(error.contains("has no reports; write one with `mlxk bench --output"), "{error}");
 }
+
+#[test]
+fn what_a_history_cannot_show_is_told() {
+    let world = World::new();
+    let folder = world.home.path().join("reports");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut report: Value = serde_json::from_str(REPORT).unwrap();
+    report["sides"][1]["failure"] = serde_json::json!({"error": "out of memory"});
+    std::fs::write(folder.join("one.json"), report.to_string()).unwrap();
+    let words = ["bench", "history", folder.to_str().unwrap()];
+    let (text, _) = streams(&world.mlxk(&words).assert().success());
+    let line = text.lines().find(|line| line.starts_with("chat: decode ")).unwrap();
+    assert!(line.ends_with("only one report"), "{line}");
+    assert!(text.contains("`one` has no figures of ") && text.contains(": out of memory"), "{text}");
+    for side in report["sides"].as_array_mut().unwrap() {
+        side["failure"] = serde_json::json!({"error": "gone"});
+        side["workloads"] = serde_json::json!([]);
+        side["series"] = serde_json::json!({});
+    }
+    report["comparisons"] = serde_json::json!([]);
+    std::fs::write(folder.join("one.json"), report.to_string()).unwrap();
+    let (text, _) = streams(&world.mlxk(&words).assert().success());
+    assert!(text.contains("No report has figures.") && text.contains(": gone"), "{text}");
+}

@@ -49,6 +49,8 @@ pub struct Measured {
     pub version: Option<String>,
     /// `true` if other programs or a change of the clock speed disturbed the measurement.
     pub disturbed: bool,
+    /// Engines and workloads without figures, each with its error.
+    pub failures: Vec<String>,
 }
 
 /// Course of a figure.
@@ -154,7 +156,23 @@ fn measured(named: &Named) -> Measured {
         time: named.report["benchmark_time"].as_f64(),
         version: named.report["version"].as_str().map(str::to_owned),
         disturbed: Disturbance::of(&named.report).disturbed,
+        failures: failures(&named.report),
     }
+}
+
+/// Returns what has no figures in a comparison of engines, and why.
+fn failures(report: &Value) -> Vec<String> {
+    let sides = report["sides"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let of_side = |side: &Value| {
+        let title = side["title"].as_str().unwrap_or("an engine").to_owned();
+        let whole = side["failure"]["error"].as_str().map(|error| format!("{title}: {error}"));
+        let parts = side["failed_workloads"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let part = |it: &Value| {
+            Some(format!("{title}, {}: {}", it["workload"].as_str()?, it["error"].as_str()?))
+        };
+        whole.into_iter().chain(parts.iter().filter_map(part)).collect::<Vec<_>>()
+    };
+    sides.iter().flat_map(of_side).collect()
 }
 
 fn title(report: &Value) -> String {

@@ -20,7 +20,15 @@ pub fn history(history: &History) -> Document {
         parts.push(Part::Title(track.title.clone()));
         parts.push(Part::Fact("Machine", track.machine.clone()));
         parts.push(Part::Fact("Reports", reports(track)));
-        parts.push(Part::Table(table(track)));
+        if track.courses.is_empty() {
+            parts.push(Part::Note("No report has figures.".to_owned()));
+        } else {
+            parts.push(Part::Table(table(track)));
+        }
+        for report in &track.reports {
+            let line = |failure: &String| format!("`{}` has no figures of {failure}", report.name);
+            parts.extend(report.failures.iter().map(|failure| Part::Note(line(failure))));
+        }
         let disturbed = track.reports.iter().filter(|report| report.disturbed).count();
         if disturbed > 0 {
             parts.push(Part::Note(format!(
@@ -46,6 +54,7 @@ fn table(track: &Track) -> Table {
     ]);
     for course in &track.courses {
         let (change, verdict) = verdict(course);
+        let verdict = if verdict.is_empty() { no_change(track, course) } else { verdict };
         let ends = [course.points.first(), course.points.last()];
         let [first, last] = ends.map(|point| point.map(|it| judged(course, it)));
         table.row(vec![
@@ -65,6 +74,19 @@ fn verdict(course: &Course) -> (String, &'static str) {
     course.change.as_ref().map_or_else(Default::default, |change| {
         (format!("{:.2}", change.ratio), word(&change.interval, change.ratio, false))
     })
+}
+
+/// Returns why there is no change to the last report.
+fn no_change(track: &Track, course: &Course) -> &'static str {
+    let [.., before, last] = &track.reports[..] else { return "only one report" };
+    let has =
+        |back: usize| course.points.iter().any(|point| point.report + back == track.reports.len());
+    match (has(2), has(1)) {
+        (true, true) if before.disturbed || last.disturbed => "disturbed",
+        (true, true) => "not comparable",
+        (_, false) => "not in the last report",
+        (false, true) => "not in the report before",
+    }
 }
 
 /// Returns the name of a figure for people.
