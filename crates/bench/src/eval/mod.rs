@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use mlxk_engine::Engine;
 use mlxk_engine::choices::{ChoicesError, log_likelihoods};
 
+/// Probability that the interval of a score contains the share of all such questions.
+pub use crate::statistics::CONFIDENCE;
 pub use error::EvalError;
 pub use prompt::Examples;
 pub use score::{Answered, Difference, Judgement, Score, difference, score};

@@ -29,6 +29,7 @@ impl Report<'_> {
         let models: Vec<Value> = self.models.iter().map(|model| self.model_json(model)).collect();
         let data = json!({
             "shots": self.shots,
+            "confidence": eval::CONFIDENCE,
             "device": self.models.first().map(|model| &model.device),
             "models": models,
         });
@@ -74,6 +75,11 @@ impl Report<'_> {
             }
             group.write_table()?;
         }
+        output::stdout().line("")?;
+        output::stdout().line(format_args!(
+            "In parentheses: the {:.0} % confidence interval",
+            100.0 * eval::CONFIDENCE
+        ))?;
         let cut: usize =
             self.models.iter().flat_map(|it| &it.answers).flatten().filter(|it| it.was_cut).count();
         if cut > 0 {
