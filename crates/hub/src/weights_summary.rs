@@ -5,10 +5,12 @@ use std::path::Path;
 use mlxk_format::Checkpoint;
 
 /// A summary of a model's weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WeightsSummary {
     /// Number of parameters.
     pub parameters: u64,
+    /// Bits per parameter, with scales.
+    pub bits_per_weight: f64,
     /// Type of the largest tensor that is not quantized, in the file's words, such as `BF16`.
     pub dense_type: Option<String>,
     /// Name, type and shape of every tensor, as stored.
@@ -26,6 +28,7 @@ pub fn weights_summary(folder: &Path) -> Option<WeightsSummary> {
         .max_by_key(|tensor| tensor.size_bytes);
     Some(WeightsSummary {
         parameters: checkpoint.parameters(),
+        bits_per_weight: checkpoint.bits_per_weight(),
         dense_type: largest.map(|tensor| kind(&tensor.dtype)),
         tensors: checkpoint
             .tensors()

@@ -128,6 +128,24 @@ pub(super) fn finding(finding: &Finding) -> Value {
     })
 }
 
+/// Returns the bits of a quantization, such as `4bit`: of all weights on average if it is mixed, because those of most
+/// modules say little about the file.
+fn bits(model: &ModelInfo, found: &mlxk_hub::QuantizationSummary) -> String {
+    match mixed_bits(model, found) {
+        Some(bits) => format!("{bits:.1}bit"),
+        None => format!("{}bit", found.bits),
+    }
+}
+
+/// Returns the bits per weight of a mixed quantization. `None` for any other, or if the weights cannot be read.
+pub(super) fn mixed_bits(model: &ModelInfo, found: &mlxk_hub::QuantizationSummary) -> Option<f64> {
+    found
+        .mixed
+        .then(|| mlxk_hub::weights_summary(&model.path))
+        .flatten()
+        .map(|it| it.bits_per_weight)
+}
+
 /// Returns the content of `config.json` under the names of `show`.
 pub(super) fn metadata(model: &ModelInfo) -> Map<String, Value> {
     let config = &model.config;
@@ -140,7 +158,7 @@ pub(super) fn metadata(model: &ModelInfo) -> Map<String, Value> {
     let found = [
         ("model_type", get("model_type")),
         ("architecture", model.architecture().map(Value::from)),
-        ("quantization", quantization.map(|found| format!("{}bit", found.bits).into())),
+        ("quantization", quantization.map(|found| bits(model, found).into())),
         ("context_length", model.context_length.map(Value::from)),
         ("vocab_size", get("vocab_size")),
         ("hidden_size", get("hidden_size")),

@@ -15,7 +15,7 @@ use mlxk_text::tools::ToolSupport;
 use serde_json::{Value, json};
 
 use super::model_labels::type_label;
-use super::model_object::{Details, health, metadata, object};
+use super::model_object::{Details, health, metadata, mixed_bits, object};
 use crate::args::ShowArgs;
 use crate::exit::{ExitStatus, UsageError};
 use crate::failure::DamagedFolder;
@@ -441,13 +441,16 @@ fn workspace_section(model: &ModelInfo, out: &mut Output) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Formats a quantization like `4-bit (group_size=64)`, or `-`.
+/// Formats a quantization like `4-bit (group_size=64)` or `5.6 bits per weight (mixed, group_size=32)`, or `-`.
 fn quantization(model: &ModelInfo) -> String {
     let Some(found) = &model.quantization else { return "-".to_owned() };
     let mode = match found.mode.as_str() {
         "affine" => String::new(),
         mode => format!(", {mode}"),
     };
+    if let Some(bits) = mixed_bits(model, found) {
+        return format!("{bits:.1} bits per weight (mixed{mode}, group_size={})", found.group_size);
+    }
     let mixed = if found.mixed { ", mixed" } else { "" };
     format!("{}-bit (group_size={}{mode}{mixed})", found.bits, found.group_size)
 }

@@ -15,22 +15,30 @@ pub(super) fn details(info: &ModelInfo) -> Details {
     let family = info.model_type().unwrap_or_default().to_owned();
     let weights = mlxk_hub::weights_summary(&info.path);
     let dense = weights.as_ref().and_then(|weights| weights.dense_type.clone());
+    let bits = weights.as_ref().map(|weights| weights.bits_per_weight);
     Details {
         parent_model: info.base.clone().unwrap_or_default(),
         format: "safetensors",
         families: if family.is_empty() { Vec::new() } else { vec![family.clone()] },
         family,
         parameter_size: weights.map_or_else(String::new, |weights| human(weights.parameters)),
-        quantization_level: level(info.quantization.as_ref(), dense.as_deref()),
+        quantization_level: level(info.quantization.as_ref(), bits, dense.as_deref()),
         context_length: info.context_length,
         embedding_length: setting(&info.config, "hidden_size").and_then(Value::as_u64),
     }
 }
 
 /// Returns the quantization as Ollama writes it for safetensors, such as `int4` and `nvfp4`, or the dtype if the
-/// weights are not quantized.
-fn level(quantization: Option<&QuantizationSummary>, dense: Option<&str>) -> String {
+/// weights are not quantized. Mixed ones have no name there, so the bits per weight stand for them.
+fn level(
+    quantization: Option<&QuantizationSummary>,
+    bits_per_weight: Option<f64>,
+    dense: Option<&str>,
+) -> String {
     match quantization {
+        Some(QuantizationSummary { mixed: true, .. }) if bits_per_weight.is_some() => {
+            format!("{:.1} bits", bits_per_weight.unwrap_or_default())
+        }
         Some(found) if found.mode == "affine" => format!("int{}", found.bits),
         Some(found) => found.mode.clone(),
         None => dense.unwrap_or_default().to_owned(),
@@ -93,12 +101,17 @@ mod tests {
 
     #[test]
     fn levels_have_ollamas_names() {
-        let of = |mode: &str, bits| {
+        let of = |mode: &str, bits, mixed| {
             let mode = mode.to_owned();
-            level(Some(&QuantizationSummary { bits, group_size: 32, mode, mixed: false }), None)
+            let summary = QuantizationSummary { bits, group_size: 32, mode, mixed };
+            level(Some(&summary), Some(5.61), None)
         };
-        assert_eq!((of("affine", 4), of("nvfp4", 4)), ("int4".to_owned(), "nvfp4".to_owned()));
-        assert_eq!(level(None, Some("BF16")), "BF16");
+        assert_eq!(
+            (of("affine", 4, false), of("nvfp4", 4, false)),
+            ("int4".into(), "nvfp4".into())
+        );
+        assert_eq!(of("affine", 5, true), "5.6 bits");
+        assert_eq!(level(None, Some(16.0), Some("BF16")), "BF16");
     }
 
     #[test]
