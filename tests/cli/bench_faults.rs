@@ -180,20 +180,24 @@ fn missing_programs_and_servers_are_told_apart() {
 }
 
 #[test]
-fn the_other_engine_is_measured_if_ours_fails() {
+fn nothing_is_measured_if_ours_cannot_run() {
     let (world, report) = world();
-    let server = Running::start(&world, &["--threads", "1"], &[]);
-    let arguments = ["--mlx-model", "org/absent", "--skip-pull", "--model", "org/tiny"];
-    let base = ["bench", "--output", &report];
-    let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
-    command.env("OLLAMA_HOST", &server.address);
-    let (text, _) = streams(&command.assert().code(1));
-    let found = read(&report);
-    assert!(found["mlx_result"]["error"].as_str().unwrap().contains("org/absent"), "{found}");
-    assert!(found["mlx_result"]["suggestion"].is_string());
-    assert_eq!(found["ollama_result"]["success"], true);
-    assert!(text.contains("OLLAMA RESULTS:\n  Success: True"), "{text}");
-    assert!(text.contains("MLXK RESULTS:\n  Success: False"), "{text}");
+    let peer = ollama::server(|_| lines(&[&ollama::said("good")]));
+    world.cached("org/damaged");
+    let snapshots = world.cache().join("models--org--damaged/snapshots");
+    let snapshot = std::fs::read_dir(snapshots).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(snapshot.join("tokenizer.json"), "{").unwrap();
+    for (name, problem) in [("org/absent", "org/absent"), ("org/damaged", "tokenizer.json")] {
+        let arguments = ["--mlx-model", name, "--skip-pull", "--model", "tiny"];
+        let base = ["bench", "--output", &report];
+        let mut command = world.mlxk(&[&base[..], &SHORT, &arguments].concat());
+        command.env("OLLAMA_HOST", peer.address());
+        let (text, error) = streams(&command.assert().code(1));
+        assert!(error.contains("error: ") && error.contains(problem), "{error}");
+        assert!(text.is_empty() && !std::path::Path::new(&report).exists(), "{text}");
+    }
+    let was_asked = |path: &str| peer.asked().iter().any(|asked| asked.path == path);
+    assert!(!was_asked("/api/chat") && !was_asked("/api/generate"));
 }
 
 #[test]

@@ -358,7 +358,9 @@ fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
         );
     }
     let measured = |side: &&Side| !side.workloads.is_empty();
-    let others = report.sides.iter().skip(1).filter(measured);
+    let ours = report.sides.first().is_some_and(|side| measured(&side));
+    // Without our figures there is nothing to win.
+    let others = report.sides.iter().skip(1).filter(measured).filter(|_| ours);
     let unknown = others.filter(|side| report.is_unknown(&side.title));
     warnings.extend(unknown.map(|side| {
         format!(

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mlxk_bench::compare::{
-    self, CompareOptions, CompareReport, Entry, Failure, Plan, Settings, equal_file, unlike_weights,
+    self, CompareOptions, CompareReport, Entry, Plan, Settings, equal_file, unlike_weights,
 };
 use mlxk_bench::{BenchError, report};
 use mlxk_providers::Connections;
@@ -24,7 +24,7 @@ use crate::args::{CompareArgs, Peer};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::failure::NothingToCompare;
 use crate::printer::Unit;
-use crate::{Context, failure, interrupt};
+use crate::{Context, interrupt};
 
 /// Time between two checks for Ctrl-C while a server answers.
 const WATCH: Duration = Duration::from_millis(50);
@@ -47,12 +47,11 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     if absent.iter().all(Option::is_some) {
         return Err(NothingToCompare { model: names.ours.clone() }.into());
     }
-    let ours = ours::find(args, &names, context);
-    let tokenizer = ours.as_ref().ok().and_then(|ours| Tokenizer::open(&ours.folder).ok());
+    let ours = ours::find(args, &names, context)?;
+    let tokenizer = Tokenizer::open(&ours.folder).ok();
     let count = |text: &str| Some(tokenizer.as_ref()?.encode(text, false).ok()?.len());
     let workloads = workloads::of(args, &count);
-    let most = ours.as_ref().map_or(usize::MAX, |ours| ours.max_positions);
-    let needed = || workloads::context(&workloads, &count, most);
+    let needed = || workloads::context(&workloads, &count, ours.max_positions);
     let settings = Settings {
         context: args.ctx.map_or_else(needed, |tokens| tokens as usize),
         threads: super::threads(args.threads, context),
@@ -68,14 +67,14 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
     };
     let sides =
         preparing::Preparing { args, names: &names, settings: &settings, http: &http, context };
-    let mut entries = vec![ours::entry(&ours, &names, args, &settings, context)?];
+    let mut entries = vec![ours::entry(&ours, args, &settings, context)?];
     // Servers in this list end when it is dropped.
     let mut started = Vec::new();
     for (peer, absent) in args.vs.iter().zip(absent) {
         let is_told = absent.is_some();
         let prepared = match absent {
             Some(failure) => sides.entry(peer, Err(failure)),
-            None => sides.prepare(peer, ours.as_ref().ok(), &mut started),
+            None => sides.prepare(peer, &ours, &mut started),
         };
         if interrupt::requested() {
             return Err(Interrupted.into());
@@ -184,11 +183,6 @@ fn measure(plan: Plan<'_>, context: &Context) -> anyhow::Result<CompareReport> {
         _ if interrupt::requested() => Err(Interrupted.into()),
         result => Ok(result?),
     }
-}
-
-/// Turns an error into a failed engine.
-fn failure(error: &anyhow::Error) -> Failure {
-    Failure::new(failure::message(error), failure::hint(error))
 }
 
 /// Returns success if the report is complete and `--fail-below` is met.

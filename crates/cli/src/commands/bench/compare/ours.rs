@@ -1,13 +1,14 @@
 //! The model and server of mlxk itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use mlxk_bench::compare::{Engine, EngineKind, Entry, ServerCommand, ServerWay, Settings, Weights};
 use mlxk_bench::model::ModelFacts;
 use mlxk_bench::synthetic::{RowEncoding, Synthetic};
-use mlxk_hub::Matching;
+use mlxk_engine::{LoadOptions, MemoryPlan};
 use mlxk_tensor::Mode;
+use mlxk_text::Tokenizer;
 use tempfile::TempDir;
 
 use super::names::Names;
@@ -35,9 +36,22 @@ pub(super) fn find(args: &CompareArgs, names: &Names, context: &Context) -> anyh
     if let Some(shape) = &args.synthetic {
         return synthetic(shape, context);
     }
-    let reference = names.ours.parse()?;
-    let found = resolve::find_by(&reference, Matching::Exact, !args.skip_pull, context)?;
+    let found = resolve::find(&names.ours, !args.skip_pull, context)?;
+    check(&found.path)?;
     of(found.name, found.path)
+}
+
+/// Checks that the model is complete and supported. A server would say so only when it is measured.
+fn check(folder: &Path) -> anyhow::Result<()> {
+    // The device, and so the memory that it has, is the server's choice.
+    let memory_bytes = Some(u64::MAX / 2);
+    MemoryPlan::for_load(&LoadOptions {
+        memory_bytes,
+        max_sequences: 1,
+        ..LoadOptions::new(folder)
+    })?;
+    Tokenizer::open(folder)?;
+    Ok(())
 }
 
 fn synthetic(shape: &str, context: &Context) -> anyhow::Result<Ours> {
@@ -66,32 +80,16 @@ fn of(name: String, folder: PathBuf) -> anyhow::Result<Ours> {
     Ok(Ours { name, folder, weights, max_positions, gguf: None, _temporary: None })
 }
 
-/// Describes our engine, or the error that prevents it.
+/// Describes our engine.
 pub(super) fn entry(
-    ours: &anyhow::Result<Ours>,
-    names: &Names,
+    ours: &Ours,
     args: &CompareArgs,
     settings: &Settings,
     context: &Context,
 ) -> anyhow::Result<Entry> {
-    let kind = EngineKind::Mlxk;
-    let ours = match ours {
-        Ok(ours) => ours,
-        Err(error) if error.is::<crate::exit::Interrupted>() => {
-            return Err(crate::exit::Interrupted.into());
-        }
-        Err(error) => {
-            return Ok(Entry::Failed {
-                kind,
-                title: kind.title().to_owned(),
-                model: names.ours.clone(),
-                failure: super::failure(error),
-            });
-        }
-    };
     let program = std::env::current_exe()?;
     let version = Some(crate::commands::bench::VERSION.to_owned());
-    let title = kind.title().to_owned();
+    let title = EngineKind::Mlxk.title().to_owned();
     Ok(Entry::Ready(engine(title, version, program, ours, args, settings, context)))
 }
 

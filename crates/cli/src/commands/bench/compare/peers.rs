@@ -17,7 +17,7 @@ impl Preparing<'_> {
     pub(super) fn prepare(
         &self,
         peer: &Peer,
-        ours: Option<&Ours>,
+        ours: &Ours,
         started: &mut Vec<ollama::Started>,
     ) -> Entry {
         let result = match peer {
@@ -44,7 +44,7 @@ impl Preparing<'_> {
         }
     }
 
-    fn llama_server(&self, program: Option<&Path>, ours: Option<&Ours>) -> Result<Engine, Failure> {
+    fn llama_server(&self, program: Option<&Path>, ours: &Ours) -> Result<Engine, Failure> {
         let kind = EngineKind::LlamaServer;
         let program = program.unwrap_or(Path::new("llama-server")).to_owned();
         let file = self.gguf(ours)?;
@@ -86,15 +86,14 @@ impl Preparing<'_> {
     }
 
     /// Returns the file for llama-server: made for this comparison, from the option, or Ollama's.
-    fn gguf(&self, ours: Option<&Ours>) -> Result<PathBuf, Failure> {
-        match ours.and_then(|ours| ours.gguf.clone()) {
+    fn gguf(&self, ours: &Ours) -> Result<PathBuf, Failure> {
+        match ours.gguf.clone() {
             Some(file) => Ok(file),
             None => gguf(self.args, self.names, self.context),
         }
     }
 
-    fn mlx_lm(&self, python: Option<&Path>, ours: Option<&Ours>) -> Result<Engine, Failure> {
-        let ours = ours.ok_or_else(no_checkpoint)?;
+    fn mlx_lm(&self, python: Option<&Path>, ours: &Ours) -> Result<Engine, Failure> {
         let kind = EngineKind::MlxLm;
         let configured = self.context.settings.locations.python.clone();
         let python = python.map(Path::to_owned).or(configured);
@@ -111,8 +110,7 @@ impl Preparing<'_> {
         Ok(engine)
     }
 
-    fn other_build(&self, program: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
-        let ours = ours.ok_or_else(no_checkpoint)?;
+    fn other_build(&self, program: &Path, ours: &Ours) -> Result<Engine, Failure> {
         let told = build_version(program)?;
         let version = told.split_whitespace().last().map(str::to_owned);
         let title = title(&Peer::Mlxk(program.to_owned())).to_owned();
@@ -137,8 +135,7 @@ impl Preparing<'_> {
 }
 
 /// Describes MLX-Knife in the environment of a Python.
-fn mlx_knife(python: &Path, ours: Option<&Ours>) -> Result<Engine, Failure> {
-    let ours = ours.ok_or_else(no_checkpoint)?;
+fn mlx_knife(python: &Path, ours: &Ours) -> Result<Engine, Failure> {
     let kind = EngineKind::MlxKnife;
     let version = package_version(python, "mlx-knife")?;
     let version = with_packages(version, python, &["mlx-lm", "mlx"]);
@@ -171,13 +168,6 @@ fn started(
         key: None,
         equal_file: None,
     }
-}
-
-fn no_checkpoint() -> Failure {
-    Failure::new(
-        "It needs the same checkpoint as mlxk, which is not available",
-        "Download the model first with `mlxk pull`".to_owned(),
-    )
 }
 
 /// Returns the file for llama-server from the option, or Ollama's.
