@@ -12,7 +12,15 @@ fn json_of(world: &World, arguments: &[&str]) -> Value {
     let notes: Vec<_> = stderr.lines().filter(|line| !line.starts_with('[')).collect();
     let is_import = |line: &&str| line.starts_with("Importing model from ");
     assert!(notes.first().is_none_or(is_import), "{stderr}");
-    serde_json::from_str(&stdout).unwrap()
+    report_in(&stdout)
+}
+
+/// Returns the report in the envelope that `--json` prints.
+pub(crate) fn report_in(stdout: &str) -> Value {
+    let mut envelope: Value = serde_json::from_str(stdout).unwrap();
+    assert_eq!((&envelope["status"], &envelope["command"]), (&json!("success"), &json!("bench")));
+    assert_eq!(envelope["error"], Value::Null);
+    envelope["data"].take()
 }
 
 fn positive(value: &Value) -> f64 {
@@ -57,7 +65,7 @@ fn kernels_of_a_gpu_are_measured_next_to_its_limits() {
     let measure = |more: &[&str]| -> Value {
         // Mesa's driver may print warnings.
         let assert = world.mlxk(&[&base[..], &small, more].concat()).assert().success();
-        serde_json::from_str(&streams(&assert).0).unwrap()
+        report_in(&streams(&assert).0)
     };
     let found = measure(&[]);
     assert_eq!(found["schema"], "mlxk-bench-gpu-kernels/1");

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::bench::report_in;
 use crate::server::Running;
 use crate::support::{World, streams};
 
@@ -166,7 +167,7 @@ fn every_workload_is_answered_and_one_program_is_no_better_than_itself() {
     let command = world.mlxk(&[&arguments[..], &SHORT, &lengths].concat()).assert().success();
     let (stdout, _) = streams(&command);
     let found = read(&report);
-    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), found);
+    assert_eq!(report_in(&stdout), found);
     assert_eq!((&found["ollama_model"], found.get("ollama_result")), (&Value::Null, None));
     for side in found["sides"].as_array().unwrap() {
         for workload in
@@ -219,7 +220,7 @@ fn a_report_that_is_slower_fails() {
     let (table, _) = compare(&[&base, &slow], 0);
     assert!(table.contains("worse") && !table.contains("inconclusive"), "{table}");
     let (json, _) = compare(&[&base, &slow, "--fail-below", "0.8", "--json"], 0);
-    let json: Value = serde_json::from_str(&json).unwrap();
+    let json = report_in(&json);
     assert_eq!((&json["failed"], &json["fail_below"]), (&json!(false), &json!(0.8)));
     // Nothing can be concluded from a report of a busy machine.
     for (first, second) in [(1.0, 0.9), (0.9, 1.0)] {
@@ -235,10 +236,22 @@ fn a_report_that_is_slower_fails() {
         assert!(!table.contains("worse") && !table.contains("  better"), "{table}");
         assert!(table.contains("base.json`: The machine was busy"), "{table}");
         let (json, _) = compare(&[&base, &slow, "--fail-below", "0.95", "--json"], 0);
-        let json: Value = serde_json::from_str(&json).unwrap();
+        let json = report_in(&json);
         assert_eq!((&json["failed"], &json["inconclusive"]), (&json!(false), &json!(true)));
         assert_eq!(json["warnings"].as_array().unwrap().len(), 1);
     }
+    // What `--json` printed is a report, too, unless it is an error.
+    let envelope =
+        json!({"status": "success", "command": "bench", "data": report(0.9), "error": null});
+    std::fs::write(&base, report(1.0).to_string()).unwrap();
+    std::fs::write(&slow, envelope.to_string()).unwrap();
+    let (table, _) = compare(&[&base, &slow, "--fail-below", "0.95"], 1);
+    assert!(table.contains("slower than allowed") && table.contains("0.90"), "{table}");
+    let error =
+        json!({"status": "error", "command": "bench", "data": null, "error": {"message": "no"}});
+    std::fs::write(&slow, error.to_string()).unwrap();
+    let (_, told) = compare(&[&base, &slow], 1);
+    assert!(told.contains("is not a report: it only has an error: no"), "{told}");
     std::fs::write(&slow, "no report").unwrap();
     let (_, error) = compare(&[&base, &slow], 1);
     assert!(error.contains("is not a report"), "{error}");
@@ -303,7 +316,7 @@ fn the_example_pages_are_current() {
         assert!(made == kept, "write {name}.html again with `mlxk {}`", words.join(" "));
         // Reading and writing keeps every figure.
         let json = world.mlxk(&["bench", "show", &report, "--json"]).assert().success();
-        let again: Value = serde_json::from_str(&streams(&json).0).unwrap();
+        let again = report_in(&streams(&json).0);
         let sides = |report: &Value| report["sides"].as_array().unwrap().len();
         assert_eq!(again["comparisons"], read(&report)["comparisons"]);
         assert_eq!(sides(&again), sides(&read(&report)));

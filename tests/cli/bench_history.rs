@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::bench::report_in;
 use crate::bench_compare::read;
 use crate::support::{World, streams};
 
@@ -56,7 +57,7 @@ fn reports_in_a_folder_become_a_history() {
     assert_eq!(again, page);
     let (json, _) =
         streams(&world.mlxk(&["bench", "history", folder, "--json"]).assert().success());
-    assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), history);
+    assert_eq!(report_in(&json), history);
     let empty = world.home.path().join("empty");
     std::fs::create_dir_all(&empty).unwrap();
     let empty = empty.to_str().unwrap();
@@ -76,7 +77,10 @@ fn what_a_history_cannot_show_is_told() {
     let (text, _) = streams(&world.mlxk(&words).assert().success());
     let line = text.lines().find(|line| line.starts_with("chat: decode ")).unwrap();
     assert!(line.ends_with("only one report"), "{line}");
-    assert!(text.contains("`one` has no figures of ") && text.contains(": out of memory"), "{text}");
+    assert!(
+        text.contains("`one` has no figures of ") && text.contains(": out of memory"),
+        "{text}"
+    );
     for side in report["sides"].as_array_mut().unwrap() {
         side["failure"] = serde_json::json!({"error": "gone"});
         side["workloads"] = serde_json::json!([]);

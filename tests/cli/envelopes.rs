@@ -57,6 +57,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("list", &["list", "./nosuch"]),
     ("list", &["list", "nosuch"]),
     ("list-supported", &["list", "--supported"]),
+    ("bench", &["bench", "show", "nosuch.json"]),
+    (
+        "bench",
+        &["bench", "kernels", "--mode", "bf16", "--shape", "64x128", "--rows", "1", "--runs", "1"],
+    ),
     ("health", &["health"]),
     ("health", &["health", "mlx-community/Shard-Missing"]),
     ("health", &["health", "org/Quantized", "--deep"]),

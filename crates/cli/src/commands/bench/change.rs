@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use mlxk_bench::compare::{Change, Changes, Disturbance, changes, is_report, unlike_pace};
 use mlxk_bench::report::{self, Caveats};
 use serde_json::{Value, json};
@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use crate::args::ChangeArgs;
 use crate::commands::bench::compare::MIN_RUNS_TO_FAIL;
 use crate::exit::{ExitStatus, UsageError};
-use crate::input;
 
 /// Reads both reports and prints the changes.
 pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
@@ -45,10 +44,7 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {
-    let text = input::read_text(path)
-        .with_context(|| format!("Cannot read the report `{}`", path.display()))?;
-    let report: Value = serde_json::from_str(&text)
-        .with_context(|| format!("`{}` is not a report: invalid JSON", path.display()))?;
+    let report = super::read_report(path)?;
     if is_report(&report) {
         return Ok(report);
     }

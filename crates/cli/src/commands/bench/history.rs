@@ -80,8 +80,7 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Resul
 
 /// Reads a report. Returns `None` for a file of another program.
 fn read(path: &Path) -> anyhow::Result<Option<Value>> {
-    let text = input::read_text(path)?;
-    let report: Value = serde_json::from_str(&text).context("invalid JSON")?;
+    let report = super::parse_report(&input::read_text(path)?)?;
     let is_history = report["schema"] == mlxk_bench::history::SCHEMA;
     Ok((is_report(&report) && !is_history).then_some(report))
 }

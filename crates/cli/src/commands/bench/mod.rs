@@ -8,12 +8,16 @@ mod model;
 mod show;
 mod synthetic;
 
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
 use mlxk_bench::report::Document;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::args::{BenchArgs, BenchCommand, ReportArgs};
 use crate::exit::ExitStatus;
-use crate::{Context, output, terminal};
+use crate::{Context, input, json, output, terminal};
 
 /// Version in reports. Figures of an unoptimized build tell nothing about a release.
 const VERSION: &str = if cfg!(debug_assertions) {
@@ -58,6 +62,26 @@ fn fitted(text: &str) -> String {
     folded
 }
 
+/// Reads a report from a file: one that `--output` wrote, or what `--json` printed.
+fn read_report(path: &Path) -> anyhow::Result<Value> {
+    let name = path.display();
+    let text =
+        input::read_text(path).with_context(|| format!("Cannot read the report `{name}`"))?;
+    parse_report(&text).with_context(|| format!("`{name}` is not a report"))
+}
+
+/// Returns the report in a text, or in the envelope that the text is.
+fn parse_report(text: &str) -> anyhow::Result<Value> {
+    let mut report: Value = serde_json::from_str(text).context("invalid JSON")?;
+    if report["command"] != "bench" {
+        return Ok(report);
+    }
+    match (report["data"].take(), report["error"]["message"].as_str()) {
+        (Value::Null, Some(problem)) => bail!("it only has an error: {problem}"),
+        (data, _) => Ok(data),
+    }
+}
+
 /// Prints a report in the requested format.
 fn print(
     report: &impl Serialize,
@@ -66,7 +90,7 @@ fn print(
 ) -> anyhow::Result<ExitStatus> {
     let mut out = output::stdout();
     if args.json {
-        out.json(report)?;
+        json::print("bench", report)?;
     } else if args.markdown {
         out.text(document.to_markdown())?;
     } else {

@@ -10,18 +10,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::compare::output;
+use crate::Context;
 use crate::args::ShowReportArgs;
 use crate::exit::{ExitStatus, UsageError};
-use crate::{Context, input};
 
 /// Reads the report and prints it.
 pub(crate) fn run(args: &ShowReportArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     output::check(&args.output)?;
     let name = args.report.display();
-    let text = input::read_text(&args.report)
-        .with_context(|| format!("Cannot read the report `{name}`"))?;
-    let report: Value = serde_json::from_str(&text)
-        .with_context(|| format!("`{name}` is not a report: invalid JSON"))?;
+    let report = super::read_report(&args.report)?;
     match report["schema"].as_str() {
         Some(compare::SCHEMA) => {
             let report = parse(report, &args.report)?;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use mlxk_bench::compare::CompareReport;
 use mlxk_bench::report;
-use serde_json::Value;
 
 use crate::args::ReportArgs;
+use crate::commands::bench::read_report;
 use crate::exit::UsageError;
 use crate::{Context, output};
 
@@ -57,12 +57,11 @@ pub(in crate::commands::bench) fn write(
     files: &[PathBuf],
     context: &Context,
 ) -> anyhow::Result<()> {
-    let text = match (print.json, print.markdown) {
-        (true, _) => json(report)?,
-        (_, true) => report::compare_document(report).to_markdown(),
-        _ => super::terminal(report, context),
+    let printed = match (print.json, print.markdown) {
+        (true, _) => crate::json::print("bench", report),
+        (_, true) => content(&report::compare_document(report).to_markdown()),
+        _ => content(&super::terminal(report, context)),
     };
-    let printed = output::stdout().content(&text);
     let measured = report.sides.iter().filter(|side| !side.workloads.is_empty()).count();
     for path in files {
         // A comparison that failed must not replace one that did not.
@@ -82,13 +81,16 @@ pub(in crate::commands::bench) fn write(
             .with_context(|| format!("Cannot write the report to `{}`", path.display()))?;
         context.printer.note(format_args!("Report: {}", path.display()));
     }
-    Ok(printed?)
+    printed
+}
+
+fn content(text: &str) -> anyhow::Result<()> {
+    Ok(output::stdout().content(text)?)
 }
 
 /// Returns the number of engines that the report in a file measured, or 0 if it is none.
 fn measured_in(path: &Path) -> usize {
-    let read = || serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok();
-    let report = read().unwrap_or_default();
+    let report = read_report(path).unwrap_or_default();
     let sides = report["sides"].as_array().map_or(&[][..], Vec::as_slice);
     sides
         .iter()
