@@ -58,6 +58,22 @@ fn what_the_writer_writes_opens() {
 }
 
 #[test]
+fn an_output_matrix_that_is_the_embedding_counts_once() {
+    let parameters = |output: &[f32]| {
+        let config = json!({ "model_type": "llama", "hidden_size": 64 });
+        let mut writer = CheckpointWriter::new(config);
+        writer
+            .affine("model.embed_tokens", &[40, 64], &ramp(2560), (4, 64), Dtype::F16)
+            .affine("lm_head", &[40, 64], output, (8, 32), Dtype::F16)
+            .dense("model.norm.weight", &[64], &ramp(64), Dtype::F32);
+        Checkpoint::open(written(&writer).path()).unwrap().parameters()
+    };
+    assert_eq!(parameters(&ramp(2560)), 2560 + 64, "in another form");
+    let other: Vec<f32> = ramp(2560).iter().rev().copied().collect();
+    assert_eq!(parameters(&other), 2 * 2560 + 64);
+}
+
+#[test]
 fn the_summary_counts_parameters_and_modes() {
     let folder = written(&sample());
     let checkpoint = Checkpoint::open(folder.path()).unwrap();

@@ -8,6 +8,7 @@ mod resolve;
 mod summary;
 mod table;
 mod ternary;
+mod tied;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -61,14 +61,18 @@ impl Checkpoint {
     }
 
     /// Returns the number of trained parameters. A quantized matrix counts with its values; its
-    /// scales and biases don't count.
+    /// scales and biases don't count, nor does an output matrix that is a copy of the embedding.
     pub fn parameters(&self) -> u64 {
+        self.stored_parameters().saturating_sub(self.copied_parameters())
+    }
+
+    fn stored_parameters(&self) -> u64 {
         self.tensors().map(|tensor| self.module(&tensor).1).sum()
     }
 
-    /// Returns the bits per parameter over the complete checkpoint; 0 if it is empty.
+    /// Returns the bits of a stored parameter over the complete checkpoint; 0 if it is empty.
     pub fn bits_per_weight(&self) -> f64 {
-        let parameters = self.parameters();
+        let parameters = self.stored_parameters();
         if parameters == 0 { 0.0 } else { self.size_bytes() as f64 * 8.0 / parameters as f64 }
     }
 
