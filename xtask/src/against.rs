@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
-use mlxk_bench::statistics::{CONFIDENCE, Ratio, Summary};
+use mlxk_statistics::{CONFIDENCE, Ratio, Summary};
 use serde_json::Value;
 
 use crate::process::output;

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use mlxk_models::registry;
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::figures::Figures;
@@ -15,11 +14,16 @@ pub(crate) fn add(figures: &mut Figures, root: &Path) -> Result<()> {
     let writing = types(&goldens);
     // Some models that write give vectors, too.
     let encoders = &types(&configurations(&root.join("tests/parity/encoders"))?) - &writing;
-    let all = registry::supported();
+    let page = read(&root.join("docs/models.md"))?;
+    let all = supported(&page);
+    ensure!(!all.is_empty(), "docs/models.md has no table of model types");
     // RoBERTa has the goldens of XLM-RoBERTa, which is of its family.
-    let encoding: BTreeSet<&str> =
-        all.iter().filter(|one| encoders.contains(one.model_type)).map(|one| one.family).collect();
-    let encoders = all.iter().filter(|one| encoding.contains(one.family)).count();
+    let encoding: BTreeSet<&str> = all
+        .iter()
+        .filter(|(model_type, _)| encoders.contains(*model_type))
+        .map(|(_, family)| *family)
+        .collect();
+    let encoders = all.iter().filter(|(_, family)| encoding.contains(family)).count();
     let families = read(&root.join("crates/models/src/families/mod.rs"))?;
     figures.add("architectures", all.len());
     figures.add("architectures-that-write", all.len() - encoders);
@@ -27,6 +31,16 @@ pub(crate) fn add(figures: &mut Figures, root: &Path) -> Result<()> {
     figures.add("families", families.matches("::FAMILY").count());
     figures.add("goldens", goldens.len());
     Ok(())
+}
+
+/// Returns the model types and families in the first table of `docs/models.md`.
+fn supported(page: &str) -> Vec<(&str, &str)> {
+    let rows = page.lines().skip_while(|line| !line.starts_with("|---|")).skip(1);
+    rows.map_while(|row| {
+        let mut cells = row.strip_prefix("| `")?.split(" | ");
+        Some((cells.next()?.trim_end_matches('`'), cells.next()?))
+    })
+    .collect()
 }
 
 /// Returns the configurations of the goldens in a folder.

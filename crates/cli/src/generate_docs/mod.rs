@@ -1,4 +1,6 @@
-//! Writes the pages of `docs/reference` from the definitions that the program itself uses.
+//! Writes the pages of `docs/reference` and `docs/models.md` from the definitions that the program itself uses.
+
+mod models;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,9 +21,13 @@ const WRITTEN: &str = "*Written by `cargo xtask generate`; do not edit.*\n\n";
 pub(crate) fn write(folder: &Path) -> anyhow::Result<ExitStatus> {
     let cannot = || format!("Cannot write the reference to `{}`", folder.display());
     std::fs::create_dir_all(folder).with_context(cannot)?;
-    for (name, page) in
-        [("cli.md", commands()), ("config.md", settings()), ("environment.md", variables())]
-    {
+    for (name, page) in [
+        ("cli.md", commands()),
+        ("config.md", settings()),
+        ("environment.md", variables()),
+        ("models.md", models::models()),
+        ("names.md", models::names()),
+    ] {
         std::fs::write(folder.join(name), page).with_context(cannot)?;
     }
     Ok(ExitStatus::Success)
