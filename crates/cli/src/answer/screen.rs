@@ -3,7 +3,7 @@
 use crate::args::AnswerArgs;
 use crate::output;
 use crate::printer::Printer;
-use crate::terminal::{Markdown, Style, Wrapper, sanitize, width};
+use crate::terminal::{Markdown, Preview, Style, Wrapper, height, sanitize, width};
 
 /// The part of an answer to show while it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) struct Screen {
     show: Show,
     is_terminal: bool,
     markdown: Option<Markdown>,
+    /// The table that is arriving.
+    preview: Preview,
     /// Layout of the reasoning, on terminals with styles.
     dimmed: Option<Wrapper>,
     /// `true` to break lines between words.
@@ -53,6 +55,7 @@ impl Screen {
             is_terminal: output::stdout_is_terminal(),
             show,
             markdown: (styled && renders).then(|| Markdown::new(wraps)),
+            preview: Preview::default(),
             wraps,
             dimmed: styled.then(Wrapper::default),
             written: Part::Nothing,
@@ -97,7 +100,10 @@ impl Screen {
         self.written = Part::Answer;
         match &mut self.markdown {
             Some(markdown) => {
-                let text = markdown.push(piece, width());
+                let size = (width(), height());
+                let text = markdown.push(piece, size.0);
+                let table = markdown.open_table(size.0);
+                let text = self.preview.replace(&text, &table, size);
                 self.write(&text)
             }
             None if self.is_terminal => self.write(&sanitize(piece)),
@@ -109,7 +115,9 @@ impl Screen {
     pub(crate) fn end(&mut self) -> std::io::Result<()> {
         self.end_reasoning("\n")?;
         if let Some(markdown) = &mut self.markdown {
-            let text = markdown.finish(width());
+            let size = (width(), height());
+            let text = markdown.finish(size.0);
+            let text = self.preview.replace(&text, "", size);
             self.write(&text)?;
         }
         if self.show != Show::Nothing && (self.written == Part::Nothing || !self.ends_with_newline)

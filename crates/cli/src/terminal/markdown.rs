@@ -2,7 +2,8 @@
 //!
 //! It supports the blocks that models write: headings, lists, quotes, fenced code, tables, rules and
 //! paragraphs. A newline in a paragraph is kept. Invariant: the output does not depend on how the text is
-//! cut into pieces, and written text never changes, so nothing flickers.
+//! cut into pieces, and written text never changes, so nothing flickers. A table is written when it is complete;
+//! [`Markdown::open_table`] returns the part that is there.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -59,6 +60,19 @@ impl Markdown {
             self.held.push_str(part);
             let complete = parts.peek().is_some();
             self.advance(complete, width, &mut out);
+        }
+        out
+    }
+
+    /// Returns the table that may continue, laid out like a complete one, or nothing.
+    pub(crate) fn open_table(&self, width: usize) -> String {
+        let mut rows = self.rows.clone();
+        if self.line == Line::Row {
+            rows.push(self.held.clone());
+        }
+        let mut out = String::new();
+        if !rows.is_empty() {
+            table::write(&rows, width, &mut out);
         }
         out
     }

@@ -5,6 +5,7 @@ mod echo;
 mod inline;
 mod languages;
 mod markdown;
+mod preview;
 mod table;
 mod wrap;
 
@@ -12,12 +13,19 @@ use unicode_width::UnicodeWidthStr;
 
 pub(crate) use echo::{Silence, remember, restore};
 pub(crate) use markdown::Markdown;
+pub(crate) use preview::Preview;
 pub(crate) use wrap::{Style, Wrapper};
 
 /// Returns the width of the terminal in columns, or 80 if there is none.
 pub(crate) fn width() -> usize {
     terminal_size::terminal_size()
         .map_or(80, |(terminal_size::Width(width), _)| usize::from(width).max(8))
+}
+
+/// Returns the number of rows of the terminal, or 24 if there is none.
+pub(crate) fn height() -> usize {
+    terminal_size::terminal_size()
+        .map_or(24, |(_, terminal_size::Height(height))| usize::from(height))
 }
 
 /// Removes control characters except newlines and tabs. A model or a name could use them to move the cursor,
