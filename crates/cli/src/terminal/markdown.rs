@@ -371,6 +371,26 @@ mod tests {
     }
 
     #[test]
+    fn a_long_word_leaves_room_for_other_columns() {
+        let text = "| Field | Meaning |\n|---|---|\n\
+                    | https://example.org/a/rather/long/path/of/a/page.html | a page with some words |\n";
+        let table = trimmed(text, 60);
+        assert!(
+            table.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= 60),
+            "{table}"
+        );
+        assert!(table.contains("│ a page with some words\n"), "{table}");
+        assert_eq!(table.lines().count(), 4, "{table}");
+        // Ordinary words are not broken.
+        let text = "| Temperature | Configuration | Explanation | Recommended |\n|-|-|-|-|\n\
+                    | https://example.org/abcdefghijklmnopqrst | a few words | more of them | and more |\n";
+        let table = trimmed(text, 60);
+        for word in ["Temperature", "Configuration", "Explanation", "Recommended"] {
+            assert!(table.contains(word), "{table}");
+        }
+    }
+
+    #[test]
     fn lines_never_pass_the_width() {
         let text = "An extraordinarilylongwordthatnolineholds and 日本語のテキストは空白がない and \
                     **bold words that wrap** end\n1. https://example.org/a/very/long/path\n";

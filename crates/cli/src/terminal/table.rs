@@ -7,6 +7,8 @@ use super::wrap::{Style, Wrapper};
 
 /// Least width of a column that has to break its words.
 const MIN_WIDTH: usize = 4;
+/// Width of a word that has to be broken if there is not enough room for other columns.
+const LONG_WORD: usize = 16;
 /// Columns between two cells: ` │ `.
 const GAP: usize = 3;
 
@@ -54,8 +56,8 @@ fn side(rule: &str) -> Side {
     }
 }
 
-/// Writes the rows in columns. If they don't fit into `width`, the words of cells are wrapped. If there are too many
-/// columns even for that, each cell gets a line.
+/// Writes the rows in columns. If they don't fit into `width`, cells are wrapped between words, and in long words. If there are
+/// too many columns even for that, each cell gets a line.
 pub(super) fn write(rows: &[String], width: usize, out: &mut String) {
     if !rows.get(1).is_some_and(|row| is_rule(row)) {
         for row in rows {
@@ -83,8 +85,11 @@ pub(super) fn write(rows: &[String], width: usize, out: &mut String) {
         text.split_whitespace().map(UnicodeWidthStr::width).max().unwrap_or(0)
     });
     let room = width.saturating_sub(GAP * columns.saturating_sub(1));
+    // An address may not take the room of the other columns.
+    let long = (room / columns.max(1)).max(LONG_WORD);
+    let unbroken: Vec<usize> = words.iter().map(|&width| width.min(long)).collect();
     let narrow: Vec<usize> = complete.iter().map(|&width| width.min(MIN_WIDTH)).collect();
-    let Some(widths) = share(&words, &complete, room).or_else(|| share(&narrow, &words, room))
+    let Some(widths) = share(&unbroken, &complete, room).or_else(|| share(&narrow, &words, room))
     else {
         return write_cells(&table, width, out);
     };
