@@ -11,10 +11,11 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{
-    Cmd, CompletionType, Config, Event, EventHandler, Helper, KeyCode, KeyEvent, Modifiers,
+    Cmd, ColorMode, CompletionType, Config, Event, EventHandler, Helper, KeyCode, KeyEvent,
+    Modifiers,
 };
 
-use super::input_wrap::{InputWrap, Pending, unbroken};
+use super::input_wrap::{InputWrap, Pending, unbroken, unmarked};
 use super::{command, settings};
 use crate::conversations::Folder;
 use crate::{Context, complete, confirm, interrupt, terminal};
@@ -59,6 +60,8 @@ impl Editor {
             .history_ignore_space(true)
             .completion_type(CompletionType::List)
             .completion_show_all_if_ambiguous(true)
+            // `NO_COLOR` would also turn off the layout of the line in `highlight`.
+            .color_mode(ColorMode::Forced)
             .build();
         let mut editor = rustyline::Editor::with_config(config)?;
         let pending = Pending::default();
@@ -225,6 +228,11 @@ impl Hinter for Assistance {
 }
 
 impl Highlighter for Assistance {
+    /// Leaves out the marks of our own line breaks, so that copied text doesn't have them.
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> std::borrow::Cow<'l, str> {
+        unmarked(line)
+    }
+
     fn highlight_hint<'h>(&self, hint: &'h str) -> std::borrow::Cow<'h, str> {
         if self.dims { format!("\x1b[2m{hint}\x1b[0m").into() } else { hint.into() }
     }

@@ -3,6 +3,7 @@
 //! A key cannot both remove and insert text, but completion can. So the key leaves the new text in [`Pending`] and asks
 //! for completion.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustyline::{
@@ -88,6 +89,11 @@ fn joined(line: &str) -> Option<String> {
 /// Returns a line without breaks of ours.
 pub(super) fn unbroken(line: &str) -> String {
     line.replace(BREAK, "")
+}
+
+/// Returns a line as it is shown: broken, but without the marks of our breaks. They have no width.
+pub(super) fn unmarked(line: &str) -> Cow<'_, str> {
+    if line.contains(BREAK) { line.replace(BREAK, "\n").into() } else { line.into() }
 }
 
 #[cfg(test)]
