@@ -31,7 +31,7 @@ pub(super) enum Command {
 pub(super) const COMMANDS: [(&str, &str, &str); 15] = [
     ("/help", "[COMMAND]", "list the commands, or explain one"),
     ("/clear", "", "start a new conversation, with the same settings"),
-    ("/system", "[TEXT|off]", "show or change the system prompt"),
+    ("/system", "[TEXT|off]", "show, change or remove (`off`) the system prompt"),
     (
         "/set",
         "NAME [VALUE]",

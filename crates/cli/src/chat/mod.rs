@@ -297,9 +297,11 @@ impl Chat<'_> {
     fn system(&mut self, text: Option<String>) {
         match text {
             Some(text) => {
-                let values = vec![if text == "default" { "off".to_owned() } else { text }];
-                let changed = self.change(&Change { name: "system", values });
+                let changed = self.change(&Change { name: "system", values: vec![text] });
                 self.note(match changed {
+                    Ok(()) if self.settings.options.system.is_none() => {
+                        "Removed the system prompt from the next answers".to_owned()
+                    }
                     Ok(()) => "Changed the system prompt for the next answers".to_owned(),
                     Err(problem) => problem,
                 });

@@ -400,8 +400,14 @@ mod tests {
         assert_eq!((args.think, args.sampling.xtc_threshold), (Some(Think::False), Some(0.3)));
         set(&mut args, "stop \"a b\" \"c\"").unwrap();
         assert_eq!(args.stop, ["a b", "c"]);
-        set(&mut args, "system \"Be brief.\"").unwrap();
-        assert_eq!(args.system.as_deref(), Some("Be brief."));
+        for (line, text) in [
+            ("system \"Be brief.\"", "Be brief."),
+            ("system You are a pirate: say \"arr\"", "You are a pirate: say \"arr\""),
+            ("system turn it off", "turn it off"),
+        ] {
+            set(&mut args, line).unwrap();
+            assert_eq!(args.system.as_deref(), Some(text));
+        }
         for line in ["temperature default", "stop off", "max_tokens -1", "system off", "quiet"] {
             set(&mut args, line).unwrap();
         }
