@@ -52,7 +52,7 @@ pub(crate) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<ExitStat
         return Ok(ExitStatus::Success);
     }
     if !models.is_empty() {
-        print(&models, args)?;
+        print(&models, args, context)?;
     }
     for model in models.iter().filter(|model| model.kind == Kind::Missing) {
         let base = model.base.as_deref().unwrap_or("its model");
@@ -137,7 +137,7 @@ fn is_of(model: &ModelInfo, name: FrameworkName) -> bool {
     }
 }
 
-fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
+fn print(models: &[ModelInfo], args: &ListArgs, context: &Context) -> anyhow::Result<()> {
     let more = args.all || args.verbose;
     let mut header = vec!["Name", "Hash", "Size", "Modified", "Src"];
     if more {
@@ -151,7 +151,7 @@ fn print(models: &[ModelInfo], args: &ListArgs) -> anyhow::Result<()> {
     }
     let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
     rows.extend(models.iter().map(|model| row(model, args, more)));
-    table::print_most(&rows, &["Src", "Hash"])
+    table::print_most(&rows, &["Hash", "Modified", "Src"], "mlxk list | less -S", &context.printer)
 }
 
 fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {

@@ -3,24 +3,43 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::output;
+use crate::printer::Printer;
 use crate::terminal::{fold, sanitize_line, unbroken, width};
 
-/// Columns between two cells: ` | `.
-const GAP: usize = 3;
+/// Marks between two cells of a row, and of the line below the header.
+type Gap = (&'static str, &'static str);
+const USUAL: Gap = (" | ", "-+-");
+const NARROW: Gap = ("  ", "  ");
 
-/// Prints a table like [`print`]. If a terminal is too narrow, leaves out columns of these titles, one after another,
-/// until it fits. If it still doesn't, prints all of them.
-pub(super) fn print_most(rows: &[Vec<String>], optional: &[&str]) -> anyhow::Result<()> {
-    if output::stdout_is_terminal() {
-        let mut fewer = rows.to_vec();
-        for title in std::iter::once(&"").chain(optional) {
+/// Prints a table like [`print`]. If a terminal is too narrow, moves the columns closer together and leaves out those
+/// with these titles, one after another, until it fits; a note says which. If it still doesn't fit, prints all of them.
+pub(super) fn print_most(
+    rows: &[Vec<String>],
+    optional: &[&str],
+    command: &str,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    let rows = sanitized(rows);
+    if !output::stdout_is_terminal() || total_width(&rows, USUAL) <= width() {
+        return print(&rows);
+    }
+    let mut fewer = rows.clone();
+    for hidden in 0..=optional.len() {
+        if let Some(title) = hidden.checked_sub(1).and_then(|last| optional.get(last)) {
             drop_column(&mut fewer, title);
-            if total_width(&fewer) <= width() {
-                return print(&fewer);
+        }
+        if total_width(&fewer, NARROW) <= width() {
+            write(&fewer, NARROW)?;
+            if hidden > 0 {
+                printer.note(format_args!(
+                    "Not shown in this narrow window: {}. Widen it, or see `{command}`",
+                    optional[..hidden].join(", ")
+                ));
             }
+            return Ok(());
         }
     }
-    print(rows)
+    print(&rows)
 }
 
 fn drop_column(rows: &mut [Vec<String>], title: &str) {
@@ -32,25 +51,34 @@ fn drop_column(rows: &mut [Vec<String>], title: &str) {
     }
 }
 
-fn total_width(rows: &[Vec<String>]) -> usize {
+fn widths(rows: &[Vec<String>]) -> Vec<usize> {
     let columns = rows.first().map_or(0, Vec::len);
     let widest = |column: usize| rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
-    (0..columns).map(widest).sum::<usize>() + GAP * columns.saturating_sub(1)
+    (0..columns).map(widest).collect()
+}
+
+fn total_width(rows: &[Vec<String>], (gap, _): Gap) -> usize {
+    let widths = widths(rows);
+    widths.iter().sum::<usize>() + gap.len() * widths.len().saturating_sub(1)
+}
+
+fn sanitized(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    rows.iter().map(|row| row.iter().map(|cell| sanitize_line(cell)).collect()).collect()
 }
 
 /// Prints rows of cells, the first of which is the header. Columns are as wide as their longest cell. If a terminal is
-/// too narrow, every row becomes a line of its own with the other cells below it.
+/// too narrow, every row becomes a line of its own with the other cells below it. In a pipe, rows are never broken.
 pub(super) fn print(rows: &[Vec<String>]) -> anyhow::Result<()> {
-    let clean = |row: &Vec<String>| row.iter().map(|cell| sanitize_line(cell)).collect();
-    let rows: Vec<Vec<String>> = rows.iter().map(clean).collect();
-    let columns = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0))
-        .collect();
-    if output::stdout_is_terminal() && total_width(&rows) > width() {
+    let rows = sanitized(rows);
+    if output::stdout_is_terminal() && total_width(&rows, USUAL) > width() {
         output::stdout().text(records(&rows, width()))?;
         return Ok(());
     }
+    write(&rows, USUAL)
+}
+
+fn write(rows: &[Vec<String>], (gap, crossing): Gap) -> anyhow::Result<()> {
+    let widths = widths(rows);
     let mut out = output::stdout();
     for (number, row) in rows.iter().enumerate() {
         let cells: Vec<String> = row
@@ -58,10 +86,10 @@ pub(super) fn print(rows: &[Vec<String>]) -> anyhow::Result<()> {
             .zip(&widths)
             .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())))
             .collect();
-        out.line(cells.join(" | ").trim_end())?;
+        out.text(format_args!("{}\n", cells.join(gap).trim_end()))?;
         if number == 0 {
             let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
-            out.line(rules.join("-+-"))?;
+            out.text(format_args!("{}\n", rules.join(crossing)))?;
         }
     }
     Ok(())
@@ -77,10 +105,13 @@ fn records(rows: &[Vec<String>], width: usize) -> String {
         text.push('\n');
         let rest = header.iter().zip(row).skip(named);
         let told = rest.filter(|(_, cell)| !cell.is_empty() && *cell != "-");
-        let cells: Vec<String> = told
-            .map(|(name, cell)| unbroken(&format!("{name}: {cell}"), width.saturating_sub(6)))
-            .collect();
-        let lines = fold(&format!("  {}", cells.join(" · ")), width);
+        let mut cells: Vec<String> = told.map(|(name, cell)| format!("{name}: {cell}")).collect();
+        // The mark stays with the cell before it.
+        let last = cells.len().saturating_sub(1);
+        cells[..last].iter_mut().for_each(|cell| cell.push_str(" ·"));
+        let cells: Vec<String> =
+            cells.iter().map(|cell| unbroken(cell, width.saturating_sub(2))).collect();
+        let lines = fold(&format!("  {}", cells.join(" ")), width);
         text.push_str(&lines.replace("\n      ", "\n  "));
         text.push('\n');
     }
@@ -89,17 +120,18 @@ fn records(rows: &[Vec<String>], width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{drop_column, records, total_width};
+    use super::{NARROW, USUAL, drop_column, records, total_width};
 
     #[test]
     fn optional_columns_make_room() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let mut rows = vec![row(["Name", "Hash", "Size"]), row(["org/model", "1234567", "1.2 GB"])];
-        assert_eq!(total_width(&rows), 9 + 7 + 6 + 6);
+        assert_eq!(total_width(&rows, USUAL), 9 + 7 + 6 + 6);
+        assert_eq!(total_width(&rows, NARROW), 9 + 7 + 6 + 4);
         drop_column(&mut rows, "Hash");
         drop_column(&mut rows, "Other");
         assert_eq!(
-            (rows[1].as_slice(), total_width(&rows)),
+            (rows[1].as_slice(), total_width(&rows, USUAL)),
             (&["org/model".to_owned(), "1.2 GB".to_owned()][..], 18)
         );
     }
@@ -116,5 +148,7 @@ mod tests {
         assert_eq!(records(&rows, 40), expected);
         let expected = "org/model\n  Size: 1.2 GB ·\n  Type: chat\nb\n  Type: base\n";
         assert_eq!(records(&rows, 20), expected);
+        let expected = "org/model\n  Size: 1.2 GB ·\n  Type: chat\nb\n  Type: base\n";
+        assert_eq!(records(&rows, 16), expected);
     }
 }
