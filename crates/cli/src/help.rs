@@ -15,6 +15,8 @@ use crate::{env, output, terminal};
 
 /// Longest line, on wider terminals too.
 const MAX_WIDTH: usize = 100;
+/// Longest line if standard output is not a terminal, as in `man`.
+const PIPED_WIDTH: usize = 80;
 /// Number of words that the last line of a paragraph has at least.
 const MIN_LAST_WORDS: usize = 3;
 
@@ -25,7 +27,7 @@ pub(crate) fn print(error: &clap::Error, words: impl IntoIterator<Item = OsStrin
     let is_long = error.kind() == clap::error::ErrorKind::DisplayHelp
         && words.iter().any(|word| word == "--help" || word == "help");
     let text = if is_long { long(&words) } else { error.render() };
-    let width = if output::stdout_is_terminal() { terminal::width() } else { MAX_WIDTH };
+    let width = if output::stdout_is_terminal() { terminal::width() } else { PIPED_WIDTH };
     let styled = Printer::new(env::is_plain()).styles_stdout();
     let text = if styled { text.ansi().to_string() } else { text.to_string() };
     // If standard output is closed, there is no one to tell.
