@@ -1,6 +1,6 @@
 //! Layout of `--help`: the lines of `-h`, then what options have to say beyond a line.
 //!
-//! clap renders help without line breaks; this module breaks the lines, so that no paragraph ends with one or two
+//! clap renders help without line breaks; this module breaks the lines, so that paragraphs rarely end with one or two
 //! words alone on a line, which clap's own wrapping often leaves.
 
 use std::ffi::OsString;
@@ -17,6 +17,10 @@ use crate::{env, output, terminal};
 const MAX_WIDTH: usize = 100;
 /// Longest line if standard output is not a terminal, as in `man`.
 const PIPED_WIDTH: usize = 80;
+/// Title above examples.
+const EXAMPLES: &str = "Examples:";
+/// Indentation of a description that has no room next to its option.
+const BELOW: usize = 10;
 /// Number of words that the last line of a paragraph has at least.
 const MIN_LAST_WORDS: usize = 3;
 
@@ -80,13 +84,26 @@ fn details(command: &Command) -> String {
     text
 }
 
-/// Wraps rendered help. A line continues below its description column.
+/// Wraps rendered help. A line continues below its description column. An example stays on a line of its own, so that
+/// it can be copied; its comment moves above it.
 pub(crate) fn wrap(text: &str, width: usize) -> String {
     let mut out = String::new();
+    let mut in_examples = false;
     for line in text.lines() {
         let line = line.trim_end();
-        if columns(line) <= width {
+        in_examples = line == EXAMPLES || (in_examples && !line.is_empty());
+        if columns(line) <= width && !is_far(line, width) {
             out.push_str(line);
+        } else if in_examples {
+            match line.split_once("  # ") {
+                Some((command, comment)) => {
+                    out.push_str("  # ");
+                    out.push_str(comment.trim_start());
+                    out.push('\n');
+                    out.push_str(command.trim_end());
+                }
+                None => out.push_str(line),
+            }
         } else {
             wrap_line(line, width, &mut out);
         }
@@ -95,14 +112,25 @@ pub(crate) fn wrap(text: &str, width: usize) -> String {
     out
 }
 
+/// Returns `true` if the description of an option begins in the right half of the line.
+fn is_far(line: &str, width: usize) -> bool {
+    let head = &line[..description(line)];
+    head.contains("--") && columns(head) > width / 2
+}
+
 fn wrap_line(line: &str, width: usize, out: &mut String) {
     let start = description(line);
     let (head, text) = line.split_at(start);
-    let indent = columns(head);
+    let mut head = head.to_owned();
+    let mut indent = columns(&head);
+    if is_far(line, width) {
+        head = format!("{}\n{:BELOW$}", head.trim_end(), "");
+        indent = BELOW;
+    }
     let words: Vec<&str> = text.split(' ').collect();
     for (number, line) in lines(&words, width.saturating_sub(indent).max(1)).iter().enumerate() {
         if number == 0 {
-            out.push_str(head);
+            out.push_str(&head);
         } else {
             out.push('\n');
             out.extend(std::iter::repeat_n(' ', indent));
@@ -128,8 +156,9 @@ fn lines<'a>(words: &[&'a str], width: usize) -> Vec<Vec<&'a str>> {
     }
     while let [.., before, last] = &mut lines[..] {
         let moved = before.last().map_or(0, |word| columns(word) + 1);
+        // A line in the middle should not become short instead.
         if last.len() >= MIN_LAST_WORDS
-            || before.len() == 1
+            || before.len() <= last.len() + 1
             || columns(&last.join(" ")) + moved > width
         {
             break;

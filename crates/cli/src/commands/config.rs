@@ -10,7 +10,7 @@ use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT, PAIRS_EXAMPLE};
 use crate::config::{Config, Origin, Value};
 use crate::exit::{ExitStatus, UsageError};
 use crate::staged::staged;
-use crate::{Context, json, output};
+use crate::{Context, json, output, terminal};
 
 /// Prints the path of the file and every setting, or writes an example file.
 pub(crate) fn run(args: &ConfigArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -55,7 +55,15 @@ fn print(config: &Config) -> anyhow::Result<()> {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
     };
     let (names, values) = (width(0), width(1));
+    let columns = terminal::width();
+    let is_narrow = output::stdout_is_terminal() && names + values + width(2) + 4 > columns;
     for [name, value, origin] in &rows {
+        if is_narrow {
+            let text = terminal::sanitize_line(&format!("{value} ({origin})"));
+            let text = terminal::hanging(&text, names + 2, columns);
+            out.text(format_args!("{name:names$}  {text}\n"))?;
+            continue;
+        }
         out.line(format_args!("{name:names$}  {value:values$}  {origin}"))?;
     }
     Ok(())

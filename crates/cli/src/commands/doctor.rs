@@ -102,6 +102,7 @@ fn is_wanted(check: &Check, args: &DoctorArgs) -> bool {
 type Marks = [&'static str; 3];
 const MARKS: Marks = ["✓", "!", "✗"];
 const PLAIN_MARKS: Marks = ["ok", "!", "x"];
+const FIX: &str = "fix: ";
 /// Green, yellow, red.
 const COLORS: [&str; 3] = ["32", "33", "31"];
 
@@ -124,8 +125,11 @@ fn print(
     let indent = width + names + 3;
     out.text(format_args!(" {name:names$}  {}\n", hanging(&line.text, indent)))?;
     if let Some(fix) = &line.fix {
-        let fix = hanging(&format!("fix: {fix}"), indent);
-        out.text(format_args!("{:width$} {:names$}  {fix}\n", "", ""))?;
+        // A command should stay on one line, so that it can be copied.
+        let fits = indent + FIX.len() + fix.chars().count() <= terminal::width();
+        let indent = if fits || !output::stdout_is_terminal() { indent } else { width + 1 };
+        let fix = hanging(&format!("{FIX}{fix}"), indent);
+        out.text(format_args!("{:indent$}{fix}\n", ""))?;
     }
     out.flush()?;
     Ok(())
@@ -137,8 +141,7 @@ fn hanging(text: &str, indent: usize) -> String {
     if !output::stdout_is_terminal() {
         return text;
     }
-    let room = terminal::width().saturating_sub(indent).max(20);
-    terminal::fold(&text, room).replace('\n', &format!("\n{:indent$}", ""))
+    terminal::hanging(&text, indent, terminal::width())
 }
 
 fn data(found: &[(&Check, Line)], ok: usize, warnings: usize, broken: usize) -> Value {

@@ -12,10 +12,23 @@ fn lines_continue_below_their_description_and_end_without_orphans() {
     let text = "  -f, --force   one two three four five six seven eight\n\nshort";
     let indent = " ".repeat(16);
     let expected = format!(
-        "  -f, --force   one two three four\n{indent}five\n{indent}six seven eight\n\nshort\n"
+        "  -f, --force   one two three four\n{indent}five six\n{indent}seven eight\n\nshort\n"
     );
     assert_eq!(wrap(text, 34), expected);
     assert_eq!(wrap("a \u{1b}[1mb\u{1b}[0m c d e f g", 11), "a \u{1b}[1mb\u{1b}[0m c d\ne f g\n");
+}
+
+#[test]
+fn narrow_help_stays_legible() {
+    // Examples can be copied.
+    let text =
+        "Examples:\n  mlxk run smollm2 \"Hello there\"   # an answer\n  mlxk list\n\nOne two three";
+    let expected = "Examples:\n  # an answer\n  mlxk run smollm2 \"Hello there\"\n  mlxk list\n\nOne two\nthree\n";
+    assert_eq!(wrap(text, 12), expected);
+    // A description has at least half of the width.
+    let text = "      --a-long-name <X>  one two three four five six";
+    let expected = "      --a-long-name <X>\n          one two three\n          four five six\n";
+    assert_eq!(wrap(text, 30), expected);
 }
 
 #[test]
@@ -66,8 +79,10 @@ fn no_line_of_help_is_an_orphan() {
             for line in help.lines().map(str::trim_end) {
                 let wrapped = wrap(line, width);
                 let wrapped: Vec<&str> = wrapped.lines().collect();
-                let last = wrapped.last().map_or(0, |last| last.split_whitespace().count());
-                if wrapped.len() > 1 && last < MIN_LAST_WORDS {
+                let last = wrapped.last().copied().unwrap_or_default().trim_start();
+                // `[default: x]` can be a line of its own.
+                let is_short = last.split_whitespace().count() < MIN_LAST_WORDS;
+                if wrapped.len() > 1 && is_short && !last.starts_with('[') {
                     orphans.push(format!("{title}, {width} columns: {}", wrapped.join("\n")));
                 }
             }

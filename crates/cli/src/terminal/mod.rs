@@ -72,6 +72,12 @@ pub(crate) fn fold(text: &str, width: usize) -> String {
     out.replace(NO_BREAK, " ")
 }
 
+/// Wraps a text that begins in column `indent`. Its other lines begin there, too.
+pub(crate) fn hanging(text: &str, indent: usize, width: usize) -> String {
+    let room = width.saturating_sub(indent).max(20);
+    fold(text, room).replace('\n', &format!("\n{:indent$}", ""))
+}
+
 /// Returns the text with spaces at which [`fold`] doesn't break lines, if it fits into `room` columns.
 pub(crate) fn unbroken(text: &str, room: usize) -> String {
     if text.width() <= room { text.replace(' ', NO_BREAK) } else { text.to_owned() }

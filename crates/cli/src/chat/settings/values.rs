@@ -1,7 +1,5 @@
 //! The values of settings: those that the user chose, and those in effect.
 
-use std::fmt::Write as _;
-
 use clap::ValueEnum as _;
 use mlxk_engine::{Engine, SamplingParameters};
 use serde_json::{Map, Value};
@@ -9,6 +7,10 @@ use serde_json::{Map, Value};
 use super::names::{NAMES, PARAMETERS, SAVED};
 use super::never_thinks;
 use crate::args::AnswerArgs;
+use crate::terminal;
+
+/// Width of the names in a list.
+const NAME_COLUMNS: usize = 20;
 
 /// Returns the value of a setting that the options have, and `None` for one that is left open.
 pub(super) fn given(args: &AnswerArgs, name: &str) -> Option<Value> {
@@ -161,9 +163,7 @@ pub(super) fn list(
     keeps_history: bool,
 ) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "  {name:<20} {value}");
-    };
+    let mut line = |name: &str, value: String| text.push_str(&(entry(name, &value) + "\n"));
     line("model", model.to_owned());
     line("device", engine.device().to_owned());
     line("context", format!("{} tokens", engine.context()));
@@ -176,9 +176,14 @@ pub(super) fn list(
 /// Lists the parameters in effect, and nothing about the model or the screen.
 pub(super) fn parameters(engine: &Engine, args: &AnswerArgs, chosen: &AnswerArgs) -> String {
     let names = NAMES[PARAMETERS].iter().filter(|name| is_listed(chosen, name));
-    let lines = names
-        .map(|name| format!("  {name:<20} {}", describe(engine, "", args, chosen, false, name)));
+    let lines = names.map(|name| entry(name, &describe(engine, "", args, chosen, false, name)));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns a setting of a list. A long value stays in its column.
+fn entry(name: &str, value: &str) -> String {
+    let value = terminal::hanging(value, NAME_COLUMNS + 3, terminal::width());
+    format!("  {name:<NAME_COLUMNS$} {value}")
 }
 
 /// Returns `true` for a setting that lists show: a rare one only if the user chose it.
