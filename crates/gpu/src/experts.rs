@@ -329,7 +329,7 @@ impl Gpu {
         let (cols, outs) = (matrices[0].cols, matrices[0].rows);
         let (after, numbers) = matrix_after(after);
         let columns = COLUMNS as usize / matrices.len();
-        let step = [128, 64, 32].into_iter().find(|step| cols % step == 0).unwrap_or(32);
+        let step = if cols % 64 == 0 { 64 } else { 32 };
         let shape = MatrixProduct {
             cols: cols as u32,
             rows: GROUP as u32,

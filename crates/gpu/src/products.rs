@@ -25,6 +25,8 @@ const FIXED_ROWS: usize = 8;
 const FIXED_TILE: usize = 4;
 /// Most threads of a workgroup that every device has.
 const MOST_THREADS: usize = 256;
+/// Columns of `x` from which on a product on matrix units is long.
+const LONG_COLUMNS: usize = 4096;
 /// Buffers of a product of several matrices.
 const MOST_BUFFERS: u32 = 12;
 
@@ -103,26 +105,45 @@ pub(crate) struct PartialSums {
     adds: bool,
 }
 
-/// Returns the rows of a workgroup on matrix units, and the number of parts of the columns of `x`. `steps` are those of
-/// the columns.
-fn matrix_shape(
-    [rows, across, steps]: [usize; 3],
-    can_split: bool,
-    wanted: usize,
-) -> (usize, usize) {
-    let groups = |tall: usize| rows / tall * across;
-    let is_long = can_split && steps >= 32;
-    let tall = if rows.is_multiple_of(256) && (groups(256) >= wanted / 2 || is_long) {
-        256
-    } else if rows.is_multiple_of(128) && (groups(128) >= wanted / 4 || is_long) {
-        128
-    } else {
-        64
-    };
-    let wanted = (wanted + groups(tall) / 2) / groups(tall).max(1);
-    let most = if can_split { wanted.min(steps / 4).max(1) } else { 1 };
-    let parts = (1..=most).rev().find(|parts| steps.is_multiple_of(*parts)).unwrap_or(1);
-    (tall, parts)
+/// How a product on matrix units is divided.
+struct MatrixShape {
+    /// Rows of a workgroup.
+    tall: usize,
+    /// Columns of `x` between two barriers.
+    step: usize,
+    /// Parts of the columns of `x`.
+    parts: usize,
+}
+
+impl MatrixShape {
+    /// Returns the shape for some rows of `x`, `cols` columns, and `across` workgroups for the columns of the result.
+    /// `wanted` workgroups keep the device busy.
+    fn new([rows, cols, across]: [usize; 3], is_gated: bool, can_split: bool, wanted: usize) -> Self {
+        let divides = |tall: &usize| rows.is_multiple_of(*tall);
+        let step_of = |most: usize| {
+            [128, 64, 32].into_iter().find(|step| *step <= most && cols % step == 0).unwrap_or(32)
+        };
+        let is_long = cols >= LONG_COLUMNS;
+        if is_gated {
+            // Many workgroups: with short rows, what a workgroup begins and ends with counts for more.
+            let [tall, step] = if is_long { [256, 64] } else { [128, 32] };
+            let tall = [tall, 128, 64].into_iter().find(divides).unwrap_or(64);
+            return Self { tall, step: step_of(step), parts: 1 };
+        }
+        if !can_split {
+            let fits = |tall: &usize| divides(tall) && rows / tall * across >= wanted;
+            let tall = [256, 128].into_iter().find(fits).unwrap_or(64);
+            return Self { tall, step: step_of(64), parts: 1 };
+        }
+        let tall = if is_long { [256, 128].into_iter().find(divides).unwrap_or(64) } else { 64 };
+        let step = step_of(if is_long { 128 } else { 64 });
+        let (groups, steps) = ((rows / tall * across).max(1), cols / step);
+        // Long sums are divided into as many parts as come near to what is wanted, short ones into enough.
+        let wanted = if is_long { (wanted + groups / 2) / groups } else { wanted.div_ceil(groups) };
+        let most = wanted.min(steps / 4).max(1);
+        let parts = (1..=most).rev().find(|parts| steps.is_multiple_of(*parts)).unwrap_or(1);
+        Self { tall, step, parts }
+    }
 }
 
 /// Returns a variant of the kernel for products of this shape.
@@ -196,10 +217,10 @@ impl Gpu {
         let across: usize =
             if is_gated { groups(matrices[0]) } else { matrices.iter().map(|it| groups(it)).sum() };
         let biases: u32 = (0..).zip(&matrices).map(|(at, it)| u32::from(it.has_bias) << at).sum();
-        let step = [128, 64, 32].into_iter().find(|step| cols % step == 0).unwrap_or(32);
         let can_split = matrices.len() == 1 && biases == 0;
-        let (tall, parts) =
-            matrix_shape([rows, across, cols / step], can_split, self.tuning.matrix_groups);
+        let wanted = self.tuning.matrix_groups;
+        let MatrixShape { tall, step, parts } =
+            MatrixShape::new([rows, cols, across], is_gated, can_split, wanted);
         if parts > 1 {
             after = MatrixAfter::Store;
         }

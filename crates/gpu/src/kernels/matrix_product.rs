@@ -169,6 +169,8 @@ impl MatrixProduct {
             text += FUNCTIONS;
             text += ACTIVATIONS;
         }
+        let number = if self.scales == Dtype::F16 { "f16" } else { "f32" };
+        writeln!(text, "alias NUMBER = {number};").expect("a string");
         text += include_str!("unpack_halves.wgsl");
         text += &self.main_source(pieces, each);
         text
@@ -339,7 +341,7 @@ impl MatrixProduct {
                 self.stride()
             )
             .expect("a string");
-            writeln!(text, "      let z = unbiased(z{i});").expect("a string");
+            writeln!(text, "      let z = scaling(z{i});").expect("a string");
             for word in 0..each {
                 let value =
                     if each == 1 { format!("codes{i}") } else { format!("codes{i}[{word}]") };
