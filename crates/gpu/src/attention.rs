@@ -68,7 +68,9 @@ impl Gpu {
         let [k, v] = kv.expect("a token has a key and a value");
         let (pages, tables) = self.layer(layer, spec);
         let shared_by = spec.heads / spec.kv_heads;
-        let chunk = self.tuning.chunk;
+        // One chunk may be twice as long, so that nothing is to be joined.
+        let is_short = self.batch.end <= 2 * self.tuning.chunk;
+        let chunk = if is_short { 2 * self.tuning.chunk } else { self.tuning.chunk };
         let chunks = self.batch.end.div_ceil(chunk);
         let heads =
             if chunks >= self.tuning.grouped_from && chunk * 4 * shared_by <= WORKGROUP_BYTES / 2 {

@@ -26,7 +26,7 @@ pub struct Tuning {
     pub matrix_groups: usize,
     /// Subgroups that keep them busy with attention.
     pub attention_subgroups: usize,
-    /// Most positions of a workgroup that attends from one row.
+    /// Positions of a workgroup that attends from one row. A single workgroup takes up to twice as many.
     pub chunk: usize,
     /// Chunks from which on a workgroup attends with all heads that share keys and values.
     pub grouped_from: usize,
@@ -42,8 +42,8 @@ const CANDIDATES: &[(&str, &[usize])] = &[
     ("shares", &[1, 2, 1000]),
     ("matrix_groups", &[120, 250, 400]),
     ("attention_subgroups", &[512, 1024, 2048, 4096]),
-    ("chunk", &[256, 512, 1024]),
-    ("grouped_from", &[2, 4, 8]),
+    ("chunk", &[128, 256, 512]),
+    ("grouped_from", &[4, 8, 16]),
 ];
 
 impl Default for Tuning {
@@ -58,8 +58,8 @@ impl Default for Tuning {
             shares: 2,
             matrix_groups: 250,
             attention_subgroups: 2048,
-            chunk: 512,
-            grouped_from: 4,
+            chunk: 256,
+            grouped_from: 8,
         }
     }
 }

@@ -11,10 +11,11 @@ use crate::kernels::FUNCTIONS;
 
 /// Features that a thread reads at a time.
 const FEATURES: u32 = 8;
-/// Values of a key that a thread holds at a time.
-const HELD: u32 = 128;
+/// Values of a key that a thread holds at a time. More, or values further ahead, would take the registers of a second
+/// workgroup.
+const HELD: u32 = 64;
 /// Positions whose values a thread reads at a time.
-const AHEAD: u32 = 4;
+const AHEAD: u32 = 2;
 
 /// A variant of the kernel. Keys and values are f16, and equally wide.
 #[expect(clippy::struct_excessive_bools, reason = "each is a constant of the kernel")]
