@@ -20,6 +20,9 @@ use crate::profile::{self, Profile};
 /// Number of bind groups from which on all are made again.
 const MAX_GROUPS: usize = 1 << 16;
 
+/// Dispatches that are submitted before the others are encoded.
+const FIRST_PIECE: usize = 32;
+
 /// Rows from which on products use matrix units, if the device has any.
 pub(crate) const MATRIX_FROM: usize = 9;
 /// Rows are padded to a multiple of this for them.
@@ -422,6 +425,8 @@ impl Step {
         let is_planned = std::mem::take(&mut self.is_planned);
         if let Some(profile) = self.profile.take() {
             self.profile = Some(self.measure(profile)?);
+        } else if !is_planned && !self.holds {
+            self.submit_pieces();
         } else {
             let descriptor = CommandEncoderDescriptor::default();
             let mut encoder = self.context.device.create_command_encoder(&descriptor);
@@ -447,6 +452,30 @@ impl Step {
         self.ops.clear();
         self.words.truncate(self.kept_words);
         Ok(())
+    }
+
+    /// Submits what was recorded in pieces that grow, so that the device begins while the rest is encoded.
+    fn submit_pieces(&mut self) {
+        let (count, mut all) = (self.ops.len(), Vec::new());
+        let mut start = 0;
+        while start < count {
+            let end = if start < FIRST_PIECE { FIRST_PIECE } else { 2 * start };
+            // What is left over is no piece of its own if it is small.
+            let end = if end + end / 2 < count { end } else { count };
+            let ready = self.ready(start..end);
+            let descriptor = CommandEncoderDescriptor::default();
+            let mut encoder = self.context.device.create_command_encoder(&descriptor);
+            self.encode(&ready, &mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
+            if end == count {
+                self.copy(&mut encoder);
+            }
+            self.submission = Some(self.context.queue.submit([encoder.finish()]));
+            all.extend(ready);
+            start = end;
+        }
+        if let Some(plan) = &mut self.plan {
+            plan.ready = all;
+        }
     }
 
     /// Submits everything that was recorded as one pass, and returns the seconds that it took: by the clock of the
