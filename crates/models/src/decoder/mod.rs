@@ -187,12 +187,12 @@ impl Decoder {
     }
 
     /// `x = layers(embed(ids))`.
-    fn run_layers(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
+    fn run_layers(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Stream> {
         let Self { spec, .. } = self;
-        let scratch = self.scratch.allocate(ops, batch.rows());
+        let mut scratch = self.scratch.allocate(ops, batch.rows());
         let StreamSlots { x, input, out, normed, ahead, embeddings } = self.slots;
-        let (mut x, input, ahead) = (scratch[x], scratch[input], scratch[ahead]);
-        let (out, mut normed) = (scratch[out], scratch[normed]);
+        let (mut x, mut input, ahead) = (scratch[x], scratch[input], scratch[ahead]);
+        let (mut out, mut normed) = (scratch[out], scratch[normed]);
 
         self.embed(ops, x, input, batch);
         if let Some(ngrams) = &self.ngrams {
@@ -207,7 +207,18 @@ impl Decoder {
         if let Some(streams) = &self.streams {
             streams.begin(ops, x, &scratch);
         }
+        let narrow_from = if is_narrow(batch) { self.row_wise_from() } else { None };
         for (index, block) in self.blocks.iter().enumerate() {
+            if narrow_from == Some(index) {
+                if batch.outputs.is_empty() {
+                    return Ok(Stream { x, is_narrow: false });
+                }
+                let few = self.scratch.allocate(ops, batch.outputs.len());
+                ops.select_rows(few[self.slots.x], x, &batch.outputs);
+                (x, input) = (few[self.slots.x], few[self.slots.input]);
+                (out, normed) = (few[self.slots.out], few[self.slots.normed]);
+                scratch = few;
+            }
             if self.run_ends.contains(&index)
                 && let Some(norm) = &self.norm
             {
@@ -257,13 +268,22 @@ impl Decoder {
         if let Some(streams) = &self.streams {
             streams.end(ops, x, &scratch);
         }
-        Ok(x)
+        Ok(Stream { x, is_narrow: narrow_from.is_some() })
+    }
+
+    /// Returns the last block if it computes every row by itself, so that it needs the wanted rows only.
+    fn row_wise_from(&self) -> Option<usize> {
+        let index = self.blocks.len().checked_sub(1)?;
+        let last = &self.blocks[index];
+        let is_plain = matches!(last.input, BlockInput::Norm(_)) && last.part.is_row_wise();
+        let is_alone = self.streams.is_none() && !self.run_ends.contains(&index);
+        (is_plain && is_alone && !self.spec.norm_stream).then_some(index)
     }
 
     /// Returns the rows of the batch that are wanted, after the last norm.
-    fn select(&self, ops: &mut dyn Compute, x: Act, batch: &Batch) -> Act {
+    fn select(&self, ops: &mut dyn Compute, Stream { x, is_narrow }: Stream, batch: &Batch) -> Act {
         let (outputs, hidden) = (batch.outputs.len(), self.spec.hidden);
-        let last = if outputs == batch.rows() {
+        let last = if is_narrow || outputs == batch.rows() {
             x
         } else {
             let last = ops.act(outputs, hidden);
@@ -380,6 +400,19 @@ impl Block {
     }
 }
 
+/// The residual stream after the last layer.
+struct Stream {
+    /// `[rows, hidden]`
+    x: Act,
+    /// `true` if its rows are only those that are wanted.
+    is_narrow: bool,
+}
+
+/// Returns `true` if so few rows of a batch are wanted that it pays to leave out the others.
+fn is_narrow(batch: &Batch) -> bool {
+    batch.outputs.len() * 8 <= batch.rows()
+}
+
 /// `out = x`, both `[rows, width]`.
 fn copy(ops: &mut dyn Compute, out: Act, x: Act, width: usize) {
     let whole = Pieces { offset: 0, stride: 0 };
@@ -392,10 +425,10 @@ impl Model for Decoder {
         let Self { spec, .. } = self;
         let outputs = batch.outputs.len();
         ops.begin(batch)?;
-        let x = self.run_layers(ops, batch)?;
+        let stream = self.run_layers(ops, batch)?;
         let logits = ops.act(outputs, spec.vocab_size);
         if outputs > 0 {
-            let normed = self.select(ops, x, batch);
+            let normed = self.select(ops, stream, batch);
             ops.linear(&[logits], normed, &[lm_head]);
             for factor in spec.logit_scale.into_iter().chain(self.head_factor) {
                 ops.scale(logits, factor);
@@ -412,8 +445,8 @@ impl Model for Decoder {
 
     fn states(&self, ops: &mut dyn Compute, batch: &Batch) -> Result<Act> {
         ops.begin(batch)?;
-        let x = self.run_layers(ops, batch)?;
-        Ok(self.select(ops, x, batch))
+        let stream = self.run_layers(ops, batch)?;
+        Ok(self.select(ops, stream, batch))
     }
 
     fn head(&self) -> &Head {

@@ -352,6 +352,10 @@ impl Part for Experts {
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch) {
         self.run(ops, out, [x, x], scratch, batch);
     }
+
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }
 
 impl Experts {

@@ -160,4 +160,8 @@ impl Part for Mlp {
         };
         ops.linear(&[out], inner, &[self.down]);
     }
+
+    fn is_row_wise(&self) -> bool {
+        true
+    }
 }

@@ -9,6 +9,11 @@ pub(crate) trait Part: Send {
     /// `out = part(x)`, both `[rows, hidden]`. They may be the same activation: `out` is written after
     /// the last read of `x`.
     fn forward(&self, ops: &mut dyn Compute, out: Act, x: Act, scratch: &Scratch, batch: &Batch);
+
+    /// Returns `true` if each row of the result depends on the same row of `x` alone.
+    fn is_row_wise(&self) -> bool {
+        false
+    }
 }
 
 /// Writes activations, given with their widths, next to each other in the rows of `out`.
