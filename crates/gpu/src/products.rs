@@ -105,7 +105,7 @@ pub(crate) struct PartialSums {
     adds: bool,
 }
 
-/// How a product on matrix units is divided.
+/// Division of a product on matrix units between workgroups.
 struct MatrixShape {
     /// Rows of a workgroup.
     tall: usize,
@@ -118,7 +118,12 @@ struct MatrixShape {
 impl MatrixShape {
     /// Returns the shape for some rows of `x`, `cols` columns, and `across` workgroups for the columns of the result.
     /// `wanted` workgroups keep the device busy.
-    fn new([rows, cols, across]: [usize; 3], is_gated: bool, can_split: bool, wanted: usize) -> Self {
+    fn new(
+        [rows, cols, across]: [usize; 3],
+        is_gated: bool,
+        can_split: bool,
+        wanted: usize,
+    ) -> Self {
         let divides = |tall: &usize| rows.is_multiple_of(*tall);
         let step_of = |most: usize| {
             [128, 64, 32].into_iter().find(|step| *step <= most && cols % step == 0).unwrap_or(32)

@@ -460,7 +460,7 @@ impl Step {
         let mut start = 0;
         while start < count {
             let end = if start < FIRST_PIECE { FIRST_PIECE } else { 2 * start };
-            // What is left over is no piece of its own if it is small.
+            // A small rest belongs to the last piece.
             let end = if end + end / 2 < count { end } else { count };
             let ready = self.ready(start..end);
             let descriptor = CommandEncoderDescriptor::default();
