@@ -111,6 +111,24 @@ fn blocks_of_decoders_with_many_rows() {
     }
 }
 
+#[test]
+fn steps_of_many_dispatches() {
+    let Some(mut pair) = open(KvFormat::F16) else { return };
+    // The first step is submitted in pieces, and the second one repeats its dispatches.
+    for _ in 0..2 {
+        let found = pair.both(|ops| {
+            ops.begin(&Batch::default()).unwrap();
+            let [x, y] = [7, 8].map(|seed| input(ops, &values(seed, 256), 64));
+            for _ in 0..100 {
+                ops.add(x, y);
+                ops.scale(x, 0.5);
+            }
+            read(ops, x)
+        });
+        assert_within([&found[0], &found[1]], BOUND, "sums and products in turn").unwrap();
+    }
+}
+
 /// A mixture of experts in a decoder.
 #[derive(Clone, Copy, Debug)]
 struct Mixture {
