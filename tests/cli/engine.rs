@@ -190,3 +190,43 @@ fn auto_considers_servers_at_addresses() {
         streams(&world.mlxk(&[&run[..], &["auto,quickest"]].concat()).assert().code(2));
     assert!(error.contains("`--engine quickest` is not an engine; it takes"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_measurement_at_once() {
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
+
+    let world = World::new();
+    world.cached("org/tiny");
+    let peer = ollama::server(|_| vec![head(200, "application/x-ndjson"), Part::Hang]);
+    let address = peer.address().replace("http", "ollama") + "/tiny:latest";
+    let engine = format!("auto,{address}");
+    for signal in ["-TERM", "-INT"] {
+        let asked = peer.asked().len();
+        let prepared = world.mlxk(&["run", "org/tiny", "Hello", "--explain", "--engine", &engine]);
+        let mut command = Command::new(prepared.get_program());
+        for (name, value) in prepared.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.env("OLLAMA_HOST", "127.0.0.1:1").args(prepared.get_args());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        while !peer.asked().iter().skip(asked).any(|asked| asked.path == "/api/chat") {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before it was interrupted");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let pid = child.id().to_string();
+        let begun = Instant::now();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        let notes = String::from_utf8(output.stderr).unwrap();
+        // A log shows how far it is.
+        assert!(notes.contains("[1/8] mlxk: warm-up\n"), "{notes}");
+    }
+}

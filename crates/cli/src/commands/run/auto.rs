@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mlxk_bench::{Machine, Watch};
-use mlxk_providers::{Client, Config, Limits, Local, ProviderError};
+use mlxk_bench::{Machine, Watch as Pace};
+use mlxk_providers::{Cancel, Client, Config, Limits, Local, ProviderError};
 use mlxk_router::{Backend, Measure, Policy, Router, Table};
 
-use super::elsewhere::{Chosen, There};
+use super::elsewhere::{Chosen, There, Watch};
 use crate::answer::{self, AnswerSettings};
 use crate::args::{RunArgs, values};
 use crate::config::Config as Settings;
@@ -42,7 +42,8 @@ pub(super) fn choose(
     let exact = if args.answer.engine.compute.exact { ", exact" } else { "" };
     let ours = engines::ours(&format!("{}{exact}", engine.device()));
     let mut backends = vec![(OURS, Backend::of(ours, client))];
-    match engines::find_ollama(model, context) {
+    // A server that hangs must not keep Ctrl-C waiting.
+    match interrupt::while_idle(|| engines::find_ollama(model, context)) {
         Ok(ollama) => backends.push((OLLAMAS, ollama)),
         Err(problem) if args.explain => {
             context.printer.note(format_args!("{OLLAMAS} cannot be asked: {problem}"));
@@ -102,17 +103,23 @@ fn measure(
         names.join(" and "),
         CALIBRATION.as_secs() / 60
     ));
-    let progress = context.printer.progress();
-    progress.begin("Measuring the engines");
-    let mut watch = Watch::begin(machine);
-    let errors = router.calibrate(&Limits::within(CALIBRATION), &mut |name, done, all| {
-        watch.look();
-        progress.label(format!("Measuring {name}"));
-        progress.update(done as u64, all as u64, Unit::Answers);
+    let steps = context.printer.steps(Unit::Answers);
+    let mut pace = Pace::begin(machine);
+    let cancel = Cancel::default();
+    let limits = Limits::within(CALIBRATION).cancelled_by(&cancel);
+    let watch = Watch::begin(&cancel);
+    let errors = router.calibrate(&limits, &mut |name, done, all| {
+        pace.look();
+        let before = names.iter().position(|it| *it == name).unwrap_or_default() * all;
+        let what = match done {
+            0 => format!("{name}: warm-up"),
+            _ => format!("{name}: answer {done} of {}", all - 1),
+        };
+        steps.begin(&what, before + done, names.len() * all);
     });
-    watch.look();
-    progress.finish();
-    (errors, watch.warning())
+    drop((watch, steps));
+    pace.look();
+    (errors, pace.warning())
 }
 
 /// Adds what the engine called `name` costs, as configured.

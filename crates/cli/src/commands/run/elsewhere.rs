@@ -243,10 +243,10 @@ impl There {
 }
 
 /// Cancels a request on Ctrl-C, until it is dropped.
-struct Watch(Arc<AtomicBool>);
+pub(super) struct Watch(Arc<AtomicBool>);
 
 impl Watch {
-    fn begin(cancel: &Cancel) -> Self {
+    pub(super) fn begin(cancel: &Cancel) -> Self {
         let over: Arc<AtomicBool> = Arc::default();
         let (watched, cancel) = (Arc::clone(&over), cancel.clone());
         std::thread::spawn(move || {
