@@ -203,9 +203,10 @@ fn a_report_that_is_slower_fails() {
     let path = |name: &str| world.home.path().join(name).to_str().unwrap().to_owned();
     let report = |factor: f64| {
         let samples: Vec<f64> = [100.0, 101.0, 99.0, 102.0, 98.0].map(|it| it * factor).to_vec();
-        json!({"schema": "mlxk-bench-model/1", "machine": {"processor": "x"}, "models": [
-            {"name": "m", "decode": [{"context": 128, "tokens_per_second": {"median": 1.0, "samples": samples}}]}
-        ]})
+        let mut report = example();
+        report["sides"][0]["workloads"][0]["series"]["decode_tokens_per_second"]["samples"] =
+            samples.into();
+        report
     };
     let (base, slow) = (path("base.json"), path("slow.json"));
     std::fs::write(&base, report(1.0).to_string()).unwrap();
@@ -215,7 +216,7 @@ fn a_report_that_is_slower_fails() {
         streams(&world.mlxk(&arguments).assert().code(code))
     };
     let (table, _) = compare(&[&base, &slow, "--fail-below", "0.95"], 1);
-    assert!(table.contains("m, context 128: decode"), "{table}");
+    assert!(table.contains("chat: decode"), "{table}");
     assert!(table.contains("slower than allowed") && table.contains("0.90"), "{table}");
     let (table, _) = compare(&[&base, &slow], 0);
     assert!(table.contains("worse") && !table.contains("inconclusive"), "{table}");
@@ -325,10 +326,57 @@ fn the_example_pages_are_current() {
     for (text, problem) in [
         (r#"{"schema": "other/1"}"#, "is not a report of `mlxk bench`"),
         (r#"{"schema": "mlxk-bench-model/1"}"#, "is damaged"),
+        (r#"{"schema": "mlxk-bench-model/2"}"#, "a newer mlxk wrote it"),
+        (r#"{"schema": "mlxk-bench-history/1"}"#, "it is a history and not a report"),
     ] {
         std::fs::write(&other, text).unwrap();
-        let words = ["bench", "show", other.to_str().unwrap()];
-        let (_, error) = streams(&world.mlxk(&words).assert().code(1));
-        assert!(error.contains(problem), "{error}");
+        let other = other.to_str().unwrap();
+        for words in [&["bench", "show", other][..], &["bench", "compare", other, other]] {
+            let (_, error) = streams(&world.mlxk(words).assert().code(1));
+            assert!(error.contains(problem) && error.contains("other.json`"), "{error}");
+        }
     }
+}
+
+/// Returns a report of a real measurement that nothing disturbed.
+fn example() -> Value {
+    let mut report: Value =
+        serde_json::from_str(include_str!("../../docs/examples/smollm2-135m.json")).unwrap();
+    report["warnings"] = json!([]);
+    report["machine"]["busy_cores"] = 0.0.into();
+    for side in report["sides"].as_array_mut().unwrap() {
+        side["series"].as_object_mut().unwrap().remove("other_cores");
+    }
+    report
+}
+
+#[test]
+fn a_report_that_lacks_a_figure_does_not_pass() {
+    let world = World::new();
+    let path = |name: &str| world.home.path().join(name).to_str().unwrap().to_owned();
+    let (base, now) = (path("base.json"), path("now.json"));
+    std::fs::write(&base, example().to_string()).unwrap();
+    let compare = |report: &Value, more: &[&str], code| {
+        std::fs::write(&now, report.to_string()).unwrap();
+        let words = [&["bench", "compare", &base, &now][..], more].concat();
+        streams(&world.mlxk(&words).assert().code(code))
+    };
+    let check = ["--fail-below", "0.5"];
+    compare(&example(), &check, 0);
+    let mut lacking = example();
+    let series = &mut lacking["sides"][0]["workloads"][0]["series"];
+    series.as_object_mut().unwrap().remove("decode_tokens_per_second");
+    let (text, _) = compare(&lacking, &check, 1);
+    assert!(text.contains("The second report lacks chat: decode\n"), "{text}");
+    let (text, _) = compare(&lacking, &[], 0);
+    assert!(text.contains("The second report lacks chat: decode\n"), "{text}");
+    let (json, _) = compare(&lacking, &[&check[..], &["--json"]].concat(), 1);
+    let json = report_in(&json);
+    assert_eq!(json["missing"], json!(["chat / decode_tokens_per_second"]));
+    assert_eq!(json["failed"], true);
+    let mut damaged = example();
+    damaged["sides"][0]["workloads"][0]["series"]["decode_tokens_per_second"]["median"] =
+        "x".into();
+    let (text, error) = compare(&damaged, &[], 1);
+    assert!(text.is_empty() && error.contains("now.json`: it is damaged"), "{error}");
 }

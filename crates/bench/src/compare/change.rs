@@ -89,6 +89,8 @@ pub struct Changes {
     pub series: Vec<Change>,
     /// A sentence for each setting that differs.
     pub settings: Vec<String>,
+    /// Places of the series that only the first report has.
+    pub missing: Vec<String>,
 }
 
 /// Returns the changes of our side's series that are in both reports. `unequal` allows settings
@@ -121,19 +123,57 @@ pub fn changes(base: &Value, now: &Value, unequal: bool) -> Result<Changes, Chan
         }
     }
     let (before, after) = (series_of(base), series_of(now));
-    let series: Vec<Change> = before
-        .iter()
-        .filter_map(|(name, base)| {
-            let (_, now) = after.iter().find(|(found, _)| found == name)?;
-            change_of(name, name.ends_with("per_second"), base, now)
-        })
-        .collect();
-    if series.is_empty() { Err(ChangeError::Nothing) } else { Ok(Changes { series, settings }) }
+    let (mut series, mut missing) = (Vec::new(), Vec::new());
+    for (name, base) in before {
+        match after.iter().find(|(found, now)| *found == name && !now.is_empty()) {
+            Some((_, now)) => {
+                series.extend(change_of(&name, name.ends_with("per_second"), &base, now));
+            }
+            // Without samples there was nothing to lose.
+            None if base.is_empty() => {}
+            None => missing.push(name),
+        }
+    }
+    if series.is_empty() {
+        return Err(ChangeError::Nothing);
+    }
+    Ok(Changes { series, settings, missing })
 }
 
 /// Returns `true` if two reports are about the same work on the same machine.
 pub(crate) fn is_comparable(base: &Value, now: &Value) -> bool {
     matches!(changes(base, now, false), Ok(_) | Err(ChangeError::Nothing))
+}
+
+/// Returns the settings and the other values of a report that must be equal, each with its name for people.
+pub(crate) fn traits(report: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (place, _) in ALIKE {
+        if let Some(value) = report.pointer(place) {
+            let name = place.rsplit('/').next().unwrap_or(place);
+            add_traits(name, value, &mut found);
+        }
+    }
+    found
+}
+
+fn add_traits(name: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| add_traits(name, value, found));
+        }
+        Value::Array(items) => {
+            found.push((name.replace('_', " "), shown(value)));
+            for item in items {
+                let owner = item["name"].as_str().unwrap_or(name);
+                for (name, value) in item.as_object().into_iter().flatten() {
+                    add_traits(&format!("{owner}: {name}"), value, found);
+                }
+            }
+        }
+        Value::Null => found.push((name.replace('_', " "), "by default".to_owned())),
+        value => found.push((name.replace('_', " "), shown(value))),
+    }
 }
 
 /// Returns a sentence for each setting that differs.

@@ -26,7 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use change::{Change, ChangeError, Changes, changes, is_report};
-pub(crate) use change::{change_of, is_comparable, series_of};
+pub(crate) use change::{change_of, is_comparable, series_of, traits};
 pub(crate) use disturbance::pace_warning;
 pub use disturbance::{Disturbance, unlike_pace};
 pub use engine::{Engine, EngineKind, ServerCommand, ServerWay, Settings, Weights};
@@ -120,7 +120,7 @@ pub struct Side {
     /// Workloads that the engine could not do, or not to the end.
     #[serde(default)]
     pub failed_workloads: Vec<FailedWorkload>,
-    /// Option that makes mlxk use the same weights, if there is one.
+    /// Sentence that says how to make mlxk use the same weights, if it can.
     #[serde(skip)]
     pub equal_file: Option<String>,
 }

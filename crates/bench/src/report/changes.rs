@@ -68,7 +68,7 @@ fn chance(figures: usize) -> String {
 }
 
 /// Returns the name of a series for people: `chat: processor time` instead of `chat / cpu_seconds`.
-pub(super) fn series(place: &str) -> String {
+pub fn series(place: &str) -> String {
     let (before, last) = place.rsplit_once(" / ").unwrap_or(("", place));
     let label = if let Some(measure) = measure(last) {
         measure.label().to_owned()

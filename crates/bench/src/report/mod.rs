@@ -9,7 +9,7 @@ mod table;
 
 use std::fmt::{self, Write as _};
 
-pub use changes::{Caveats, changes};
+pub use changes::{Caveats, changes, series as figure_name};
 pub use compare::{
     Icons, document as compare_document, page as compare_page, terminal as compare_terminal,
 };

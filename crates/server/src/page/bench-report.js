@@ -32,6 +32,10 @@ export function reportOf(text) {
     throw new Error('The file is not JSON');
   }
   const read = SCHEMAS[file?.schema];
+  const kind = (schema) => String(schema).split('/')[0];
+  if (!read && Object.keys(SCHEMAS).some((known) => kind(known) === kind(file?.schema))) {
+    throw new Error(`A newer mlxk wrote the report: this page does not know its schema "${file.schema}"`);
+  }
   if (!read) throw new Error('The file is not a report: write one with `mlxk bench --json` or `mlxk bench model NAME --json`');
   try {
     return { ...read(file), facts: facts(file), warnings: file.warnings ?? [] };

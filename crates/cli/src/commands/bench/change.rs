@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-use mlxk_bench::compare::{Change, Changes, Disturbance, changes, is_report, unlike_pace};
+use anyhow::Context as _;
+use mlxk_bench::compare::{Change, Changes, Disturbance, changes, unlike_pace};
 use mlxk_bench::report::{self, Caveats};
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::exit::{ExitStatus, UsageError};
 /// Reads both reports and prints the changes.
 pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
     let (base, now) = (read(&args.base)?, read(&args.now)?);
-    let Changes { series: found, settings } = changes(&base, &now, args.unequal)?;
+    let Changes { series: found, settings, missing } = changes(&base, &now, args.unequal)?;
     if args.fail_below.is_some() && found.iter().any(|change| !change.is_decisive()) {
         return Err(UsageError(format!(
             "`--fail-below` needs {MIN_RUNS_TO_FAIL} or more samples of every figure in both reports: fewer decide \
@@ -27,15 +27,21 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
     let inconclusive = pace.is_some() || sides.iter().any(|(_, it)| it.disturbed);
     let is_decided = |change: &&Change| !(inconclusive && change.depends_on_pace());
     let below = |change: &Change| args.fail_below.is_some_and(|share| change.is_below(share));
-    let failed = found.iter().filter(is_decided).any(below);
+    // A figure that is gone can't be faster than allowed.
+    let lacks = args.fail_below.is_some() && !missing.is_empty();
+    let failed = lacks || found.iter().filter(is_decided).any(below);
     let of = |(path, it): &(&PathBuf, Disturbance)| {
         let line = |warning: &String| format!("`{}`: {warning}", path.display());
         it.warnings.iter().map(line).collect::<Vec<_>>()
     };
-    let warnings: Vec<String> =
-        settings.into_iter().chain(sides.iter().flat_map(of)).chain(pace).collect();
+    let warnings: Vec<String> = settings
+        .into_iter()
+        .chain(lacking(&missing))
+        .chain(sides.iter().flat_map(of))
+        .chain(pace)
+        .collect();
     let object = json!({
-        "changes": found, "fail_below": args.fail_below, "failed": failed,
+        "changes": found, "missing": missing, "fail_below": args.fail_below, "failed": failed,
         "warnings": warnings, "inconclusive": inconclusive,
     });
     let caveats = Caveats { warnings, inconclusive };
@@ -45,8 +51,12 @@ pub(crate) fn run(args: &ChangeArgs) -> anyhow::Result<ExitStatus> {
 
 fn read(path: &Path) -> anyhow::Result<Value> {
     let report = super::read_report(path)?;
-    if is_report(&report) {
-        return Ok(report);
-    }
-    bail!("`{}` is not a report; write one with `mlxk bench --output FILE`", path.display())
+    super::check_report(&report).with_context(|| super::unreadable(path))?;
+    Ok(report)
+}
+
+/// Returns a sentence that names the figures that the second report lacks.
+fn lacking(missing: &[String]) -> Option<String> {
+    let names: Vec<String> = missing.iter().map(|place| report::figure_name(place)).collect();
+    (!names.is_empty()).then(|| format!("The second report lacks {}", names.join("; ")))
 }

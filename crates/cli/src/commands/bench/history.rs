@@ -82,5 +82,9 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Resul
 fn read(path: &Path) -> anyhow::Result<Option<Value>> {
     let report = super::parse_report(&input::read_text(path)?)?;
     let is_history = report["schema"] == mlxk_bench::history::SCHEMA;
-    Ok((is_report(&report) && !is_history).then_some(report))
+    if is_history || !is_report(&report) {
+        return Ok(None);
+    }
+    super::check_report(&report)?;
+    Ok(Some(report))
 }

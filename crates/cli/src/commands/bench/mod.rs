@@ -12,7 +12,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use mlxk_bench::report::Document;
+use mlxk_bench::{compare as engines, history as courses, kernels as products, model as models};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::{BenchArgs, BenchCommand, ReportArgs};
@@ -65,9 +67,13 @@ fn fitted(text: &str) -> String {
 /// Reads a report from a file: one that `--output` wrote, or what `--json` printed.
 fn read_report(path: &Path) -> anyhow::Result<Value> {
     let name = path.display();
-    let text =
-        input::read_text(path).with_context(|| format!("Cannot read the report `{name}`"))?;
+    let text = input::read_text(path).with_context(|| unreadable(path))?;
     parse_report(&text).with_context(|| format!("`{name}` is not a report"))
+}
+
+/// Returns the beginning of an error about a report.
+fn unreadable(path: &Path) -> String {
+    format!("Cannot read the report `{}`", path.display())
 }
 
 /// Returns the report in a text, or in the envelope that the text is.
@@ -80,6 +86,27 @@ fn parse_report(text: &str) -> anyhow::Result<Value> {
         (Value::Null, Some(problem)) => bail!("it only has an error: {problem}"),
         (data, _) => Ok(data),
     }
+}
+
+/// Returns an error if a JSON document is not an intact report that this version reads.
+fn check_report(report: &Value) -> anyhow::Result<()> {
+    let schema = report["schema"].as_str().unwrap_or_default();
+    match schema {
+        engines::SCHEMA => parsed::<engines::CompareReport>(report).map(drop),
+        models::SCHEMA => parsed::<models::ModelReport>(report).map(drop),
+        products::SCHEMA => parsed::<products::KernelReport>(report).map(drop),
+        products::GPU_SCHEMA => parsed::<products::GpuKernelReport>(report).map(drop),
+        courses::SCHEMA => bail!("it is a history and not a report"),
+        _ if engines::is_report(report) => {
+            bail!("a newer mlxk wrote it, and this version does not know its schema `{schema}`")
+        }
+        _ => bail!("it is not a report of `mlxk bench`; write one with `mlxk bench --output FILE`"),
+    }
+}
+
+/// Reads a report whose schema is known.
+fn parsed<R: DeserializeOwned>(report: &Value) -> anyhow::Result<R> {
+    R::deserialize(report).context("it is damaged")
 }
 
 /// Prints a report in the requested format.

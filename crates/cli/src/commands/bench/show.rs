@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use mlxk_bench::report::{self, Document};
 use mlxk_bench::{compare, kernels, model};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::compare::output;
+use super::unreadable;
 use crate::Context;
 use crate::args::ShowReportArgs;
 use crate::exit::{ExitStatus, UsageError};
@@ -17,27 +18,27 @@ use crate::exit::{ExitStatus, UsageError};
 /// Reads the report and prints it.
 pub(crate) fn run(args: &ShowReportArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     output::check(&args.output)?;
-    let name = args.report.display();
     let report = super::read_report(&args.report)?;
     match report["schema"].as_str() {
         Some(compare::SCHEMA) => {
-            let report = parse(report, &args.report)?;
+            let report = parse(&report, &args.report)?;
             output::write(&report, &args.print, &args.output, context)?;
             Ok(ExitStatus::Success)
         }
-        Some(model::SCHEMA) => show(args, report, report::model),
-        Some(kernels::SCHEMA) => show(args, report, report::kernels),
-        Some(kernels::GPU_SCHEMA) => show(args, report, report::gpu_kernels),
-        _ => bail!(
-            "`{name}` is not a report of `mlxk bench`; write one with `mlxk bench --output FILE`"
-        ),
+        Some(model::SCHEMA) => show(args, &report, report::model),
+        Some(kernels::SCHEMA) => show(args, &report, report::kernels),
+        Some(kernels::GPU_SCHEMA) => show(args, &report, report::gpu_kernels),
+        // Every other schema is refused.
+        _ => super::check_report(&report)
+            .with_context(|| unreadable(&args.report))
+            .map(|()| ExitStatus::Success),
     }
 }
 
 /// Prints a report that has no page.
 fn show<R: DeserializeOwned + Serialize>(
     args: &ShowReportArgs,
-    report: Value,
+    report: &Value,
     document: impl FnOnce(&R) -> Document,
 ) -> anyhow::Result<ExitStatus> {
     if let Some(file) = args.output.first() {
@@ -52,6 +53,6 @@ fn show<R: DeserializeOwned + Serialize>(
     super::print(&report, &document(&report), &args.print)
 }
 
-fn parse<R: DeserializeOwned>(report: Value, path: &Path) -> anyhow::Result<R> {
-    serde_json::from_value(report).with_context(|| format!("`{}` is damaged", path.display()))
+fn parse<R: DeserializeOwned>(report: &Value, path: &Path) -> anyhow::Result<R> {
+    super::parsed(report).with_context(|| unreadable(path))
 }
