@@ -34,6 +34,7 @@ fn reports_in_a_folder_become_a_history() {
     later(&folder.join("new/a.json"), 1.0, 0.5);
     std::fs::write(folder.join("other.json"), "{\"some\": 1}").unwrap();
     std::fs::write(folder.join("broken.json"), "{").unwrap();
+    std::fs::write(folder.join("new.json"), "{\"schema\": \"mlxk-bench-compare/2\"}").unwrap();
     let (page, data) = (folder.join("page.html"), folder.join("history.json"));
     let files = [page.to_str().unwrap(), data.to_str().unwrap()];
     let folder = folder.to_str().unwrap();
@@ -43,7 +44,12 @@ fn reports_in_a_folder_become_a_history() {
     let line = text.lines().find(|line| line.starts_with("chat: decode ")).unwrap();
     assert!(line.contains("0.50") && line.ends_with("worse"), "{line}");
     assert!(notes.contains("broken.json` is left out: invalid JSON"), "{notes}");
+    assert!(notes.contains("new.json` is left out: a newer mlxk wrote it"), "{notes}");
     assert!(!notes.contains("other.json"), "{notes}");
+    // One fact is one row, as a ratio, too.
+    let rows = |name: &str| text.lines().filter(|line| line.contains(name)).count();
+    assert!(rows("first token, warm, as a ratio") > 0, "{text}");
+    assert_eq!((rows("prefill, as a ratio"), rows("total time, as a ratio")), (0, 0), "{text}");
     let history = read(files[1]);
     let track = &history["tracks"][0];
     assert_eq!(track["reports"].as_array().unwrap().len(), 2);

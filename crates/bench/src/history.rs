@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::compare::{Change, Disturbance, Measure, change_of, changes, is_comparable, series_of};
+use crate::compare::{
+    Change, Disturbance, Measure, change_of, changes, is_comparable, series_of, traits,
+};
 use crate::statistics::Summary;
 
 /// Version of the JSON form of [`History`].
@@ -30,7 +32,8 @@ pub struct History {
 /// Reports of the same work on the same machine, the oldest first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Track {
-    /// Model, or the kind of the report if it has several.
+    /// Model, or the kind of the report if it has several. If other tracks have the same model and machine, also the
+    /// values that separate them: `org/name (threads 1)`.
     pub title: String,
     /// Processor and number of cores.
     pub machine: String,
@@ -98,7 +101,40 @@ pub fn history(mut reports: Vec<Named>) -> History {
             None => tracks.push(vec![report]),
         }
     }
-    History { schema: SCHEMA, tracks: tracks.iter().map(|reports| track(reports)).collect() }
+    let mut named: Vec<Track> = tracks.iter().map(|reports| track(reports)).collect();
+    let suffixes: Vec<String> = (0..named.len()).map(|at| apart(at, &named, &tracks)).collect();
+    for (track, suffix) in named.iter_mut().zip(suffixes) {
+        track.title.push_str(&suffix);
+    }
+    History { schema: SCHEMA, tracks: named }
+}
+
+/// Returns what separates a track from others with the same title and machine, for its title.
+fn apart(at: usize, tracks: &[Track], reports: &[Vec<Named>]) -> String {
+    let is_rival = |&other: &usize| {
+        let (own, other_track) = (&tracks[at], &tracks[other]);
+        other != at && own.title == other_track.title && own.machine == other_track.machine
+    };
+    let report = |at: usize| &reports[at][0].report;
+    let schema = |at: usize| report(at)["schema"].as_str().unwrap_or_default();
+    let rivals: Vec<usize> = (0..tracks.len()).filter(is_rival).collect();
+    let mut words = Vec::new();
+    if rivals.iter().any(|&other| schema(other) != schema(at)) {
+        let kind = schema(at).trim_start_matches("mlxk-bench-").split('/').next();
+        words.extend(kind.map(|kind| kind.replace('-', " ")));
+    }
+    // Reports of another kind have other values.
+    let alike = rivals.into_iter().filter(|&other| schema(other) == schema(at));
+    let others: Vec<_> = alike.map(|other| traits(report(other))).collect();
+    for (name, value) in traits(report(at)) {
+        let differs = |other: &Vec<(String, String)>| {
+            other.iter().any(|(its_name, its_value)| *its_name == name && *its_value != value)
+        };
+        if others.iter().any(differs) {
+            words.push(format!("{name} {value}"));
+        }
+    }
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
 fn track(reports: &[Named]) -> Track {
@@ -220,8 +256,18 @@ fn ratios(report: &Value) -> Vec<Compared> {
     let all = list("comparisons")
         .iter()
         .filter(|it| !list("unequal").iter().any(|unequal| unequal["against"] == it["against"]));
-    let one = |it: &Value| {
+    let all: Vec<&Value> = all.collect();
+    let one = |it: &&Value| {
         let (against, measure) = (it["against"].as_str()?, it["measure"].as_str()?);
+        let is_same = |other: &&&Value| {
+            other["against"] == it["against"] && other["workload"] == it["workload"]
+        };
+        // One fact is one row.
+        if let Some(same) = same_fact_as(measure)
+            && all.iter().filter(is_same).any(|other| other["measure"] == same.as_str())
+        {
+            return None;
+        }
         let workload = it["workload"].as_str().map(|name| format!("{name} / "));
         let samples = it["ratio"]["pairs"]["samples"].as_array()?;
         Some(Compared {
@@ -230,7 +276,17 @@ fn ratios(report: &Value) -> Vec<Compared> {
             of_turns: samples.iter().filter_map(Value::as_f64).collect(),
         })
     };
-    all.filter_map(one).collect()
+    all.iter().filter_map(one).collect()
+}
+
+/// Returns the name of the measure that states the same fact, which is shown instead.
+fn same_fact_as(measure: &str) -> Option<String> {
+    // Reports of one model name their measures in words.
+    if measure == "prefill" {
+        return Some("time to first token".to_owned());
+    }
+    let measure: Measure = serde_json::from_value(measure.into()).ok()?;
+    serde_json::to_value(measure.same_fact_as()?).ok()?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -273,6 +329,61 @@ mod tests {
             assert!((change.ratio - 0.8).abs() < 1e-9 && change.is_below(0.95), "{change:?}");
         }
         assert!(other.courses.iter().all(|course| course.change.is_none()));
+    }
+
+    #[test]
+    fn a_fact_is_one_row() {
+        let mut facts = report(1.0, "x", 80.0);
+        let decode = facts["comparisons"][0].clone();
+        let rows: Vec<Value> = [
+            "first_token_seconds",
+            "prefill_tokens_per_second",
+            "total_seconds",
+            "decode_tokens_per_second",
+        ]
+        .map(|measure| {
+            let mut row = decode.clone();
+            row["measure"] = measure.into();
+            row
+        })
+        .to_vec();
+        facts["comparisons"] = rows.into();
+        let history = history(vec![Named { name: "a".into(), report: facts }]);
+        let ratios = history.tracks[0].courses.iter().filter(|it| it.is_ratio);
+        let names: Vec<&str> = ratios.map(|it| it.series.rsplit(" / ").next().unwrap()).collect();
+        // The total time has no other row here.
+        assert_eq!(names, ["first_token_seconds", "total_seconds", "decode_tokens_per_second"]);
+    }
+
+    #[test]
+    fn titles_say_what_separates_tracks() {
+        let with = |name: &str, threads: Value, context: u64, processor: &str| {
+            let mut report = report(1.0, processor, 80.0);
+            report["settings"] = json!({"threads": threads, "context": context});
+            Named { name: name.to_owned(), report }
+        };
+        let titles = |reports: Vec<Named>| -> Vec<String> {
+            history(reports).tracks.into_iter().map(|track| track.title).collect()
+        };
+        let two = vec![with("a", 1.into(), 512, "x"), with("b", 2.into(), 512, "x")];
+        assert_eq!(titles(two), ["m (threads 1)", "m (threads 2)"]);
+        let three = vec![
+            with("a", Value::Null, 512, "x"),
+            with("b", 2.into(), 512, "x"),
+            with("c", 2.into(), 1024, "x"),
+        ];
+        let mut found = titles(three);
+        for title in &mut found {
+            // The order of the settings is that of the keys in the JSON.
+            assert!(title.contains("context ") && title.contains("threads "), "{title}");
+        }
+        assert!(found[0].contains("threads by default"), "{found:?}");
+        // The machine has a line of its own.
+        let machines = vec![with("a", 1.into(), 512, "x"), with("b", 1.into(), 512, "y")];
+        assert_eq!(titles(machines), ["m", "m"]);
+        let mut kinds = vec![with("a", 1.into(), 512, "x"), with("b", 1.into(), 512, "x")];
+        kinds[1].report["schema"] = "mlxk-bench-model/1".into();
+        assert_eq!(titles(kinds), ["m (compare)", "m (model)"]);
     }
 
     #[test]

@@ -73,7 +73,11 @@ fn plot(html: &mut String, track: &Track, course: &Course) {
     );
 }
 
+/// Returns the name of a measure with a capital letter. Names of models and workloads stay unchanged.
 fn capital(text: &str) -> String {
+    if text.contains(": ") {
+        return text.to_owned();
+    }
     let mut characters = text.chars();
     characters
         .next()
@@ -149,5 +153,7 @@ mod tests {
         assert!((heights[0] / heights[1] - 2.0).abs() < 0.01, "{heights:?}");
         assert!(dots[0].contains("&lt;1&gt;: 100/s"), "{}", dots[0]);
         assert!(page.contains("<h2>a&lt;b</h2>"));
+        assert_eq!(capital("org/model: decode"), "org/model: decode");
+        assert_eq!(capital("load, as a ratio to Ollama"), "Load, as a ratio to Ollama");
     }
 }
