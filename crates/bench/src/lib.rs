@@ -46,3 +46,25 @@ fn steps(count: usize, observe: &mut Observe<'_>) -> impl FnMut(&str) -> Result<
         }
     }
 }
+
+/// Returns the name of a round for people, such as `Round 1 of 3`. Rounds that only warm up are not counted.
+fn round_name(word: &str, round: usize, warmup: usize, runs: usize) -> String {
+    match round.checked_sub(warmup) {
+        Some(round) => format!("{word} {} of {runs}", round + 1),
+        None if warmup == 1 => "Warm-up".to_owned(),
+        None => format!("Warm-up {} of {warmup}", round + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_name;
+
+    #[test]
+    fn a_warm_up_is_not_a_round() {
+        let names = |warmup| [0, 1, 2].map(|round| round_name("Round", round, warmup, 2));
+        assert_eq!(names(0)[..2], ["Round 1 of 2", "Round 2 of 2"]);
+        assert_eq!(names(1), ["Warm-up", "Round 1 of 2", "Round 2 of 2"]);
+        assert_eq!(names(2), ["Warm-up 1 of 2", "Warm-up 2 of 2", "Round 1 of 2"]);
+    }
+}

@@ -13,6 +13,8 @@ use crate::{failure, interrupt, log, output, terminal};
 
 /// Time before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Most steps of a measurement of which each gets a line in a log. Of more, only slow ones do.
+const MOST_LINES: usize = 60;
 
 /// Writes to stderr.
 pub(crate) struct Printer {
@@ -132,7 +134,7 @@ pub(crate) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Begins a step. The one before is finished, and gets its line unless there was one just now.
+    /// Begins a step. The one before is finished, and gets its line unless there are many and was one just now.
     pub(crate) fn begin(&self, what: &str, done: usize, total: usize) {
         self.progress.label(what);
         self.progress.update(done as u64, total as u64, self.unit);
@@ -143,7 +145,8 @@ impl Steps<'_> {
     }
 
     fn tell(&self, finished: &str, done: usize, total: usize) {
-        if self.printer.on_terminal() || self.told.get().elapsed() < PATIENCE {
+        let is_soon = total > MOST_LINES && self.told.get().elapsed() < PATIENCE;
+        if self.printer.on_terminal() || is_soon {
             return;
         }
         self.told.set(Instant::now());

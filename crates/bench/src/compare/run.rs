@@ -7,7 +7,7 @@ use mlxk_providers::Connections;
 
 use super::disturbance::pace_warning;
 use super::engine::{Engine, EngineKind, Settings};
-use super::equal::{Burden, equal_file, unlike, unlike_prompts};
+use super::equal::{Burden, unlike, unlike_prompts};
 use super::legacy::LegacyResult;
 use super::measure::{Figures, Measure, Series};
 use super::turn::{Asked, Turn, Turns};
@@ -74,7 +74,8 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
             // Going first may be a disadvantage, so the order alternates.
             let index = if round % 2 == 0 { turn } else { sides.len() - 1 - turn };
             let side = &mut sides[index];
-            begin(&format!("Turn {} of {rounds}: {}", round + 1, side.entry.title()))?;
+            let turn_name = crate::round_name("Turn", round, options.warmup, options.runs);
+            begin(&format!("{turn_name}: {}", side.entry.title()))?;
             let (Entry::Ready(engine), None) = (&side.entry, &side.failure) else { continue };
             paces.push(load::pace());
             let (taken, failure) = turns.take(engine, round + 1, &side.failed);
@@ -263,7 +264,7 @@ fn compare(report: &mut CompareReport) {
     for theirs in others {
         let mut reasons: Vec<String> = unlike(burden(ours), burden(theirs)).into_iter().collect();
         let is_unlike = !reasons.is_empty();
-        let alike = theirs.equal_file.as_deref().map(equal_file);
+        let alike = theirs.equal_file.clone();
         let both = ours.workloads.iter();
         let both: Vec<_> =
             both.filter_map(|our| Some((our, theirs.answered(&our.workload)?))).collect();

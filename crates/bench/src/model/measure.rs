@@ -89,7 +89,8 @@ pub fn run(
             for turn in 0..subjects.len() {
                 // Going first may be a disadvantage, so the order alternates.
                 let index = if round % 2 == 0 { turn } else { subjects.len() - 1 - turn };
-                begin(&format!("Round {} of {rounds}: {}", round + 1, subjects[index].name))?;
+                let round_name = crate::round_name("Round", round, options.warmup, options.runs);
+                begin(&format!("{round_name}: {}", subjects[index].name))?;
                 runner.measure(test, index, round)?;
             }
         }
