@@ -244,6 +244,8 @@ fn unequal_work_is_refused_before_it_is_measured() {
     assert!(error.contains("`--unequal`"), "{error}");
     assert!(error.contains("They have ") && error.contains("million parameters"), "{error}");
     assert!(error.contains("`--model tiny --mlx-model ollama:tiny`"), "{error}");
+    // Its store cannot be read here.
+    assert!(error.contains("`OLLAMA_MODELS` set to a folder"), "{error}");
     assert!(!peer.asked().iter().any(|asked| asked.path == "/api/generate"));
 }
 

@@ -93,7 +93,7 @@ pub struct Engine {
     pub server: ServerWay,
     /// API key, if the server requires one.
     pub key: Option<String>,
-    /// Option that makes mlxk use the same weights, if there is one.
+    /// Sentence that says how to make mlxk use the same weights, if it can; see [`equal_file`](super::equal_file).
     pub equal_file: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mlxk_bench::compare::{
-    self, CompareOptions, CompareReport, Entry, Plan, Settings, equal_file, unlike_weights,
+    self, CompareOptions, CompareReport, Entry, Plan, Settings, unlike_weights,
 };
 use mlxk_bench::{BenchError, report};
 use mlxk_providers::Connections;
@@ -158,10 +158,10 @@ fn refuse_unequal(entries: &[Entry]) -> anyhow::Result<()> {
         if let Entry::Ready(other) = other
             && let Some(reason) = unlike_weights(ours, other)
         {
-            let equal = other.equal_file.as_deref().map_or_else(
-                || "Choose models of the same size with `--mlx-model` or `--model`".to_owned(),
-                equal_file,
-            );
+            let equal = other
+                .equal_file
+                .as_deref()
+                .unwrap_or("Choose models of the same size with `--mlx-model` or `--model`");
             anyhow::bail!(
                 "The work is not equal: {reason}. {equal}, or measure both without a winner with \
                  `--unequal`"

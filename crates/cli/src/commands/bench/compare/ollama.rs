@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mlxk_bench::compare::{Engine, EngineKind, Failure, ServerWay, Weights, free_port};
+use mlxk_bench::compare::{Engine, EngineKind, Failure, ServerWay, Weights, equal_file, free_port};
 use mlxk_providers::{Endpoint, Ollama, ProviderError, PullStep, ollama_address};
 
 use super::preparing::Preparing;
-use crate::interrupt;
 use crate::printer::Unit;
+use crate::{Context, interrupt};
 
 /// Timeout for the server to start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ pub(super) fn prepare(
         weights: None,
         server: ServerWay::Ollama { address: address.clone() },
         key: None,
-        equal_file: Some(format!("--model {model} --mlx-model ollama:{model}")),
+        equal_file: Some(equal_model(&model, preparing.context)),
     };
     let mut client = Ollama::new(Endpoint::new(preparing.http, &address));
     match client.version() {
@@ -75,6 +75,16 @@ pub(super) fn prepare(
     let details = client.show(&model).map_err(told)?;
     engine.weights = Some(Weights::new(found.size_bytes, details.parameters, details.quantization));
     Ok(engine)
+}
+
+/// Returns a sentence that says how mlxk runs a model of Ollama.
+pub(super) fn equal_model(model: &str, context: &Context) -> String {
+    let sentence = equal_file(&format!("--model {model} --mlx-model ollama:{model}"));
+    if mlxk_hub::ollama_file(model, &context.settings.locations).is_ok() {
+        return sentence;
+    }
+    // The server may run elsewhere, or as a user of its own.
+    format!("{sentence} and `OLLAMA_MODELS` set to a folder with Ollama's models that you can read")
 }
 
 /// The server has no model of this name.

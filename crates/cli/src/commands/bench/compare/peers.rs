@@ -10,7 +10,9 @@ use super::ours::{self, Ours};
 use super::preparing::Preparing;
 use crate::Context;
 use crate::args::{CompareArgs, Peer};
-use mlxk_bench::compare::{Engine, EngineKind, Entry, Failure, ServerCommand, ServerWay, Weights};
+use mlxk_bench::compare::{
+    Engine, EngineKind, Entry, Failure, ServerCommand, ServerWay, Weights, equal_file,
+};
 
 impl Preparing<'_> {
     /// Prepares an engine. Servers that must keep running are added to `started`.
@@ -77,8 +79,8 @@ impl Preparing<'_> {
         };
         let mut engine = started(kind, version, shown, Some(weights), program, arguments);
         engine.equal_file = match (&self.args.gguf, &self.names.ollama) {
-            (Some(file), _) => Some(format!("--mlx-model {}", file.display())),
-            (None, Some(name)) => Some(format!("--model {name} --mlx-model ollama:{name}")),
+            (Some(file), _) => Some(equal_file(&format!("--mlx-model {}", file.display()))),
+            (None, Some(name)) => Some(ollama::equal_model(name, self.context)),
             (None, None) => None,
         };
         engine.model_in_requests = path;
