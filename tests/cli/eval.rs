@@ -141,7 +141,12 @@ fn what_is_wrong_with_a_file_is_one_sentence() {
     let cases: [(&str, &[&str], i32, &[&str]); 11] = [
         ("missing.jsonl", &[], 1, &["Cannot read", "missing.jsonl`"]),
         ("empty.jsonl", &[], 1, &["empty.jsonl` has no questions"]),
-        ("text.jsonl", &[], 1, &["text.jsonl`, question 1: expected value"]),
+        (
+            "text.jsonl",
+            &[],
+            1,
+            &["text.jsonl` is neither JSON Lines nor", "ARC, HellaSwag or MMLU"],
+        ),
         ("other.jsonl", &[], 1, &["other.jsonl` is not a file of questions"]),
         ("key.jsonl", &[], 1, &["key.jsonl`, question 2: its answer `C` is not one of A, B"]),
         ("field.jsonl", &[], 1, &["question 2: missing field `choices`"]),

@@ -21,6 +21,13 @@ pub enum EvalError {
         path.display()
     )]
     UnknownFormat { path: PathBuf },
+    /// The file is neither JSON nor, by its name, CSV.
+    #[error(
+        "`{}` is neither JSON Lines nor a JSON list in the format of ARC, HellaSwag or MMLU, and not a `.csv` file of \
+         MMLU",
+        path.display()
+    )]
+    NotJson { path: PathBuf },
     /// A record is malformed.
     #[error("`{}`, question {question}: {problem}", path.display())]
     Malformed {

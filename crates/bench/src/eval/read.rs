@@ -46,7 +46,12 @@ fn csv(path: &Path, text: &str) -> Result<Questions, EvalError> {
 }
 
 fn json(path: &Path, text: &str) -> Result<Questions, EvalError> {
-    let records: Vec<Value> = if text.trim_start().starts_with('[') {
+    let start = text.trim_start();
+    // The place of an error in JSON helps only if JSON was meant.
+    if !start.is_empty() && !start.starts_with(['[', '{']) {
+        return Err(EvalError::NotJson { path: path.to_owned() });
+    }
+    let records: Vec<Value> = if start.starts_with('[') {
         serde_json::from_str(text).map_err(|error| malformed(path, 0, &error))?
     } else {
         let lines = text.lines().filter(|line| !line.trim().is_empty()).enumerate();
