@@ -418,6 +418,14 @@ def main():
     CONFIGS.update(hybrids.CONFIGS)
     CASES.update(hybrids.CASES)
     ATTENTIONS.update(hybrids.ATTENTIONS)
+    without = [case for case in CONFIGS if not CASES.get(case)]
+    names = [f"{case}-{mode}" for case, modes in CASES.items() for mode in modes]
+    for want in wanted:
+        if not any(name.startswith(want) for name in names + without):
+            sys.exit(f"no case begins with `{want}`: CASES in families.py and hybrids.py lists all, such as `{names[0]}`")
+    without = [case for case in without if not wanted or any(case.startswith(w) for w in wanted)]
+    if without:
+        sys.exit(f"the configuration `{without[0]}` has no case: add its modes to CASES, next to CONFIGS")
     failures = []
     for case, modes in CASES.items():
         for mode in modes:
