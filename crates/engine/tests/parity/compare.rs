@@ -26,6 +26,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Agreement {
     /// `max|Δlogit| / std(logits)` over the rows of the golden.
     pub(crate) error: f32,
+    /// Positions of the golden's rows, each with its error.
+    pub(crate) rows: Vec<(usize, f32)>,
     /// Steps whose token is the golden's.
     pub(crate) same_tokens: usize,
     /// Steps whose token differs, if the golden's leads by less than the bound.
@@ -37,6 +39,16 @@ pub(crate) struct Agreement {
 impl Agreement {
     pub(crate) fn passes(&self) -> bool {
         self.error <= BOUND && self.misses.is_empty()
+    }
+
+    /// Returns the end of a line of the table: empty if the case passes, otherwise with the error of each row. Faults
+    /// of positions spare the first row.
+    pub(crate) fn verdict(&self) -> String {
+        if self.passes() {
+            return String::new();
+        }
+        let row = |(row, error): &(usize, f32)| format!("row {row}: {error:.0e}");
+        format!("  MISS ({})", self.rows.iter().map(row).collect::<Vec<_>>().join(", "))
     }
 
     /// Describes the agreement of the tokens.
@@ -98,11 +110,15 @@ pub(crate) fn agreement(golden: &Golden, made: &Made) -> Outcome {
 pub(crate) fn agreement_of(runner: &mut Runner, golden: &Golden) -> Agreement {
     let all = golden.all_ids();
     let rows = runner.in_steps(&all, [all.len()]);
-    let difference = golden.rows.iter().zip(&golden.logits).flat_map(|(&row, expected)| {
-        rows[row].iter().zip(expected).map(|(bits, x)| (f32::from_bits(*bits) - x).abs())
-    });
-    let error = difference.fold(0.0_f32, f32::max) / golden.std;
-    let mut found = Agreement { error, same_tokens: 0, near_ties: 0, misses: Vec::new() };
+    let error_of = |(&row, expected): (&usize, &Vec<f32>)| {
+        let pairs = rows[row].iter().zip(expected);
+        let largest = pairs.map(|(bits, x)| (f32::from_bits(*bits) - x).abs());
+        (row, largest.fold(0.0_f32, f32::max) / golden.std)
+    };
+    let errors: Vec<(usize, f32)> = golden.rows.iter().zip(&golden.logits).map(error_of).collect();
+    let error = errors.iter().map(|(_, error)| *error).fold(0.0, f32::max);
+    let mut found =
+        Agreement { error, rows: errors, same_tokens: 0, near_ties: 0, misses: Vec::new() };
     for (step, (&token, &margin)) in golden.greedy.iter().zip(&golden.margins).enumerate() {
         let logits = rows[golden.ids.len() - 1 + step].iter().map(|&bits| f32::from_bits(bits));
         let (best, _) = logits.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();

@@ -36,7 +36,7 @@ fn imported_models_agree_with_mlx_lm() {
         })();
         match result {
             Ok(found) => {
-                println!("{name:<16} {:.1e}  {}", found.error, found.greedy());
+                println!("{name:<16} {:.1e}  {}{}", found.error, found.greedy(), found.verdict());
                 if !found.passes() {
                     failed.push(name);
                 }

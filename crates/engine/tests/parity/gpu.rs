@@ -68,8 +68,8 @@ fn a_gpu_agrees_with_mlx_lm() {
     let mut ran = 0;
     for_cases(names(), |golden, runner| {
         let found = compare::agreement_of(runner, golden);
-        let verdict = if found.passes() { "" } else { "  MISS" };
-        println!("{:<36} {:>8.1e}  {}{verdict}", golden.name, found.error, found.greedy());
+        let (greedy, verdict) = (found.greedy(), found.verdict());
+        println!("{:<36} {:>8.1e}  {greedy}{verdict}", golden.name, found.error);
         if !found.passes() {
             failed.push(golden.name.clone());
         }
