@@ -168,7 +168,9 @@ pub(super) fn first<T>(
             }
             Err(NoPlace::Hosts) => {
                 let none = || busy(format!("No host of `{name}` takes requests now"));
-                return Err(last.map_or_else(none, |error| api_error(&error, name)));
+                let mut error = last.map_or_else(none, |error| api_error(&error, name));
+                error.message += &draining(group);
+                return Err(error);
             }
         };
         let host = Arc::clone(&place.host);
@@ -197,6 +199,15 @@ pub(super) fn first<T>(
         }
         tried.push(host);
         last = Some(error);
+    }
+}
+
+/// Returns the end of an error that no host answers: the number of those that run but are kept from new requests.
+fn draining(group: &Group) -> String {
+    match group.hosts.iter().filter(|host| host.is_draining()).count() {
+        0 => String::new(),
+        1 => "; 1 host is draining and takes no new requests".to_owned(),
+        count => format!("; {count} hosts are draining and take no new requests"),
     }
 }
 

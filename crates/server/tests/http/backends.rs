@@ -207,6 +207,7 @@ fn a_draining_host_gets_no_new_requests() {
     }
     let answer = router.chat(json!({"model": "big"}));
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
+    assert!(answer.text.contains("2 hosts are draining"), "{}", answer.text);
     assert_eq!(change("nowhere:1", true).status, 404);
     assert_eq!(router.post("/backends", &json!({"host": place})).error().1, json!("drain"));
 }
