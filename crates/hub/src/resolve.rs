@@ -8,6 +8,7 @@ use crate::cache::CachedRepo;
 use crate::cache::{HfCache, Snapshot};
 use crate::error::{HubError, Result};
 use crate::locations::Locations;
+use crate::ollama::error::OllamaError;
 use crate::pairs::PairTable;
 use crate::reference::error::{MISSING, ReferenceError};
 use crate::reference::{PypiSpec, Reference};
@@ -361,7 +362,7 @@ impl Search<'_> {
         let found = match (found, known) {
             (Ok(found), _) => found,
             (Err(_), Some(model)) => return Ok(Resolution::Local(Resolved::imported(model)?)),
-            (Err(error), None) => return Err(error),
+            (Err(error), None) => return self.imported_before(name, error),
         };
         let sha256 =
             |model: &StoredModel| model.origin.as_ref().and_then(|origin| origin.sha256.clone());
@@ -385,6 +386,25 @@ impl Search<'_> {
             },
             download_bytes: Some(0),
         }))
+    }
+
+    /// Returns the only import of a name without a tag that Ollama no longer has, or `error`.
+    fn imported_before(&self, name: &str, error: HubError) -> Result<Resolution> {
+        if !matches!(error, HubError::Ollama(OllamaError::NotFound { .. })) {
+            return Err(error);
+        }
+        match Store::new(self.locations).all_of_ollama(name)?.as_slice() {
+            [] => Err(error),
+            [model] => {
+                let found = Resolved { changed: true, ..Resolved::imported(model)? };
+                Ok(Resolution::Local(found))
+            }
+            several => {
+                let candidates = several.iter().map(|model| model.name.clone()).collect();
+                let name = format!("ollama:{name}");
+                Err(ReferenceError::Ambiguous { name, candidates }.into())
+            }
+        }
     }
 
     fn gguf(&self, path: &Path) -> Result<Resolution> {

@@ -94,6 +94,19 @@ impl Store {
         let mut models = self.models()?.into_iter();
         Ok(models.find(|model| model.origin.as_ref().is_some_and(is_it)))
     }
+
+    /// Returns the models that `ollama:NAME` may mean without Ollama's store: the import of that name, or, if it has no
+    /// tag, those of all its tags.
+    pub(crate) fn all_of_ollama(&self, name: &str) -> Result<Vec<StoredModel>> {
+        if let Some(model) = self.of_ollama(name)? {
+            return Ok(vec![model]);
+        }
+        let is_tag = |model: &StoredModel| {
+            let source = model.origin.as_ref().and_then(Origin::ollama);
+            source.is_some_and(|source| crate::ollama::is_tag_of(source, name))
+        };
+        Ok(self.models()?.into_iter().filter(is_tag).collect())
+    }
 }
 
 impl Origin {

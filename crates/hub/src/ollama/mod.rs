@@ -88,7 +88,7 @@ pub(crate) fn find(name: &str, locations: &Locations) -> Result<OllamaModel> {
 }
 
 /// Returns `true` if `known` is `name` with a tag.
-fn is_tag_of(known: &str, name: &str) -> bool {
+pub(crate) fn is_tag_of(known: &str, name: &str) -> bool {
     known.rsplit_once(':').is_some_and(|(base, _)| base.eq_ignore_ascii_case(name))
 }
 

@@ -119,6 +119,19 @@ fn the_only_tag_is_taken_and_several_are_listed() {
 }
 
 #[test]
+fn the_only_import_is_found_without_ollamas_store() {
+    let fixture = Fixture::new();
+    assert!(found(&fixture, "ollama:smollm2").is_err());
+    fixture.stored("smollm2-135m", "ollama:smollm2:135m");
+    let model = found(&fixture, "ollama:smollm2").unwrap().local().unwrap();
+    assert_eq!((model.name.as_str(), model.changed), ("smollm2-135m", true));
+    assert!(found(&fixture, "ollama:smollm2:360m").is_err());
+    fixture.stored("smollm2-360m", "ollama:smollm2:360m");
+    let error = found(&fixture, "ollama:smollm2").unwrap_err();
+    assert_eq!(error.candidates().unwrap(), ["smollm2-135m", "smollm2-360m"]);
+}
+
+#[test]
 fn names_lead_to_manifests_and_nowhere_else() {
     let fixture = Fixture::new();
     let gguf = tiny_gguf();
