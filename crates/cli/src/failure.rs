@@ -63,8 +63,9 @@ impl RemovalRefused {
             Self::OtherCase { name } => {
                 Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept another case"))
             }
-            Self::Named { dependents, .. } => Some(format!(
-                "Remove the name first with `mlxk rm {}`, or pass `--force`",
+            Self::Named { name, dependents } => Some(format!(
+                "Keep both names: they share the weights, so that takes no space. To remove both, run \
+                 `mlxk rm {} {name}`",
                 dependents.join(" ")
             )),
             Self::Unused => Some("List them first with `mlxk rm --unused --dry-run`".to_owned()),
