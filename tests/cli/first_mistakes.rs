@@ -85,6 +85,15 @@ fn a_mistyped_name_is_corrected_without_the_hub() {
 }
 
 #[test]
+fn a_mistyped_name_of_ollamas_library_is_corrected_in_a_search() {
+    let world = World::new();
+    for (typed, meant) in [("llam3.2", "llama3.2"), ("smolm2", "smollm2")] {
+        let (_, stderr) = streams(&world.mlxk(&["search", "--ollama", typed]).assert().success());
+        assert!(stderr.contains(&format!("Did you mean `{meant}`?")), "{stderr}");
+    }
+}
+
+#[test]
 fn folders_and_tables_in_the_wrong_place() {
     let world = World::new();
     let folder = path(world.home.path());

@@ -7,7 +7,7 @@ pub(crate) use library::{base_name, checkpoint_of_gguf};
 
 use crate::aliases::Alias;
 use crate::repo_id::RepoId;
-use crate::suggest::{is_typo, similar};
+use crate::suggest::{distance, is_typo, similar};
 
 /// A name that the user has given to a repository in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +98,9 @@ impl PairTable {
     }
 
     /// Returns the name without a tag that `name` is probably meant to be, if it is mistyped.
-    pub(crate) fn misspelt(&self, name: &str) -> Option<String> {
-        self.families().find(|family| is_typo(name, family)).map(str::to_owned)
+    pub fn misspelt(&self, name: &str) -> Option<String> {
+        let alike = self.families().filter(|family| is_typo(name, family));
+        alike.min_by_key(|family| distance(name, family)).map(str::to_owned)
     }
 
     /// Returns up to three names without a tag that differ from `name` by their version only, such as those of

@@ -28,8 +28,14 @@ pub fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Ve
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Returns `true` if `wanted` is probably `name`, mistyped: they have the same digits, and differ by one letter, by
-/// two that changed places, or, if it is a long word, by two letters. `Qwen3-4bit` and `Qwen3-8bit` are two models.
+/// Returns the number of letters to change, in any case, until two names are the same.
+pub(crate) fn distance(a: &str, b: &str) -> usize {
+    osa_distance(&a.to_lowercase(), &b.to_lowercase())
+}
+
+/// Returns `true` if `wanted` is probably `name`, mistyped: they have the same digits, except for a version that is left
+/// out, and they differ by one letter, by two that changed places, or, if it is one word of five letters or more, by two
+/// letters. `Qwen3-4bit` and `Qwen3-8bit` are two models.
 pub(crate) fn is_typo(wanted: &str, name: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let short = name.rsplit_once('/').map_or(name, |(_, short)| short);
@@ -38,11 +44,14 @@ pub(crate) fn is_typo(wanted: &str, name: &str) -> bool {
     let is_word = !wanted.contains('-');
     let limit = match wanted.chars().count() {
         0..=3 => 0,
-        8.. if is_word => 2,
+        5.. if is_word => 2,
         _ => 1,
     };
-    let distance = osa_distance(&wanted, &short);
-    digits(&wanted) == digits(&short) && (1..=limit).contains(&distance)
+    // Someone who forgets a letter of `smollm2` forgets the version, too. `llama` alone has several.
+    let is_bare = is_word && digits(&wanted).is_empty();
+    let is_version = |c: char| is_bare && (c.is_ascii_digit() || c == '.');
+    let compared = short.trim_end_matches(is_version);
+    digits(&wanted) == digits(compared) && (1..=limit).contains(&osa_distance(&wanted, compared))
 }
 
 #[cfg(test)]
@@ -56,6 +65,8 @@ mod tests {
             ("smlolm2", "smollm2"),
             ("alpha-4bt", "org/Alpha-4bit"),
             ("lamma3.2", "llama3.2"),
+            ("smolm", "smollm2"),
+            ("lama", "llama"),
         ] {
             assert!(is_typo(wanted, name), "{wanted}");
         }
@@ -65,6 +76,9 @@ mod tests {
             ("Qwen3-8bit", "org/Qwen3-4bit"),
             ("Alpha-Base", "org/Alpha-Instruct"),
             ("abc", "abcd"),
+            ("smol", "smollm2"),
+            ("llama", "llama3.2"),
+            ("qwen2", "qwen3"),
         ] {
             assert!(!is_typo(wanted, name), "{wanted}");
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::table;
 use crate::args::SearchArgs;
 use crate::exit::ExitStatus;
-use crate::{Context, json};
+use crate::{Context, json, misuse};
 
 /// Prints the models whose names contain all words. Reads no network.
 pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -40,8 +40,10 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
     }
     if found.is_empty() && starters(&words, context).is_empty() {
         let words = args.words.join(" ");
+        let ask = meant(&words, context).map(|name| format!(" Did you mean `{name}`?"));
         context.printer.note(format_args!(
-            "No name of Ollama's library matches `{words}`; search the hub with `mlxk search {words}`"
+            "No name of Ollama's library matches `{words}`.{} Search the hub with `mlxk search {words}`",
+            ask.unwrap_or_default()
         ));
         return Ok(ExitStatus::Success);
     }
@@ -67,6 +69,15 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
     }
     table::print(&rows)?;
     Ok(ExitStatus::Success)
+}
+
+/// Returns the name that the user probably meant, if it is mistyped.
+fn meant(typed: &str, context: &Context) -> Option<String> {
+    let pairs = &context.settings.pairs;
+    if let Some(starter) = misuse::similar(typed, ALIASES.iter().map(|alias| alias.name)) {
+        return Some(starter.to_owned());
+    }
+    pairs.misspelt(typed).or_else(|| pairs.similar(typed).into_iter().next())
 }
 
 /// Returns rows of the models that a short name gets from another place than the hub.
