@@ -70,7 +70,9 @@ fn a_name_of_ollama_stands_for_a_checkpoint_and_a_guess_does_not() {
 fn a_mistyped_name_is_corrected_without_the_hub() {
     let world = World::new();
     world.cached("mlx-community/Alpha-4bit");
-    for (name, meant) in [("smolm2", "smollm2"), ("Alpa-4bit", "mlx-community/Alpha-4bit")] {
+    for (name, meant) in
+        [("smolm2", "smollm2"), ("smolm", "smollm2"), ("Alpa-4bit", "mlx-community/Alpha-4bit")]
+    {
         // The address is invalid, so a request would be an error of its own.
         let mut command = world.mlxk(&["run", name, "Hi"]);
         let (_, stderr) = streams(&command.env("HF_ENDPOINT", silent_hub()).assert().code(1));
@@ -82,6 +84,40 @@ fn a_mistyped_name_is_corrected_without_the_hub() {
     let mut command = world.mlxk(&["run", "Alpha-8bit", "Hi"]);
     let (_, stderr) = streams(&command.env("HF_ENDPOINT", silent_hub()).assert().code(1));
     assert!(stderr.contains("Could not reach"), "{stderr}");
+}
+
+#[test]
+fn a_model_that_does_not_run_yet_is_not_offered() {
+    let world = World::new();
+    for words in [
+        &["run", "llama3.2-vision", "Hi"][..],
+        &["show", "llama3.2-vision:11b"],
+        &["pull", "llama3.2-vision"],
+    ] {
+        // The address is invalid, so a request would be an error of its own.
+        let mut command = world.mlxk(words);
+        let (_, stderr) = streams(&command.env("HF_ENDPOINT", silent_hub()).assert().code(1));
+        assert!(stderr.contains("mlxk does not run `llama3.2-vision"), "{stderr}");
+        assert!(stderr.contains("`mllama`"), "{stderr}");
+        let exact = "`mlxk pull mlx-community/Llama-3.2-11B-Vision-Instruct-4bit`";
+        assert!(stderr.contains(exact), "{stderr}");
+    }
+    let exact = ["pull", "mlx-community/Llama-3.2-11B-Vision-Instruct-4bit"];
+    let mut command = world.mlxk(&exact);
+    let (_, stderr) = streams(&command.env("HF_ENDPOINT", silent_hub()).assert().code(1));
+    assert!(stderr.contains("Could not reach"), "{stderr}");
+}
+
+#[test]
+fn offline_mode_is_named_instead_of_a_pull_that_must_fail() {
+    let world = World::new();
+    for words in [&["run", "llama3.2", "Hi"][..], &["show", "llama3.2"], &["run", "org/A", "Hi"]] {
+        let mut command = world.mlxk(words);
+        let (_, stderr) = streams(&command.env("HF_HUB_OFFLINE", "1").assert().code(1));
+        assert!(stderr.contains("is not on this machine: offline mode is on"), "{stderr}");
+        assert!(stderr.contains("unset `HF_HUB_OFFLINE`"), "{stderr}");
+        assert!(!stderr.contains("mlxk pull"), "{stderr}");
+    }
 }
 
 #[test]

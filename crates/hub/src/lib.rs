@@ -108,7 +108,7 @@ pub use links::check_links;
 pub use locations::Locations;
 pub use modelfile::{Modelfile, ModelfileError};
 pub use ollama::{OllamaModel, model_file as ollama_file, ollama_models};
-pub use pairs::{LibraryModel, Pair, PairTable, library};
+pub use pairs::{LibraryModel, Pair, PairTable, check_runs, library};
 pub use ping::ping;
 pub use pull::{
     Decisions, Inspection, PlannedFile, PullOptions, PullPlan, PullRequest, PullTarget, Pulled,

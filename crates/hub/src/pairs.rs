@@ -6,6 +6,9 @@ pub use library::{LibraryModel, library};
 pub(crate) use library::{base_name, checkpoint_of_gguf};
 
 use crate::aliases::Alias;
+use crate::error::Result;
+use crate::reference::Reference;
+use crate::reference::error::ReferenceError;
 use crate::repo_id::RepoId;
 use crate::suggest::{distance, is_typo, similar};
 
@@ -131,6 +134,24 @@ impl PairTable {
         let own = self.own.iter().map(|pair| pair.ollama.as_str());
         let known = own.chain(library().iter().flat_map(|model| model.names.iter().copied()));
         known.filter_map(|known| known.strip_suffix(":latest"))
+    }
+}
+
+/// Returns an error if `reference` is a name in Ollama's style, and stands for a repository whose model does not run yet.
+/// The exact name of a repository is always accepted. `runs` judges a `model_type`.
+pub fn check_runs(reference: &Reference, repo: &RepoId, runs: impl Fn(&str) -> bool) -> Result<()> {
+    if !matches!(reference, Reference::Name { .. } | Reference::Short(_)) {
+        return Ok(());
+    }
+    let known = library().iter().find(|model| model.repo.is_same(repo));
+    match known.filter(|model| !runs(model.model_type)) {
+        None => Ok(()),
+        Some(model) => Err(ReferenceError::NotYet {
+            name: reference.to_string(),
+            repo: repo.to_string(),
+            model_type: model.model_type,
+        }
+        .into()),
     }
 }
 

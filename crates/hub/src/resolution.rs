@@ -8,8 +8,8 @@ use crate::derived::{Derived, Overrides};
 use crate::error::{HubError, Result};
 use crate::explain::{Explain, Explained};
 use crate::http::error::HttpError;
-use crate::reference::PypiSpec;
 use crate::reference::error::{NotFound, ReferenceError, Unreached, is_guess};
+use crate::reference::{PypiSpec, Reference};
 use crate::repo_id::RepoId;
 use crate::store::StoredModel;
 use crate::suggest;
@@ -156,6 +156,12 @@ impl Resolution {
 }
 
 impl NotLocal {
+    /// Returns the error if the name is one of Ollama's library whose model does not run yet. `runs` judges a
+    /// `model_type`.
+    pub fn check_runs(&self, reference: &Reference, runs: impl Fn(&str) -> bool) -> Result<()> {
+        crate::pairs::check_runs(reference, &self.suggestion, runs)
+    }
+
     /// Returns `true` if the name is probably that of a local model, mistyped. A name with an organization, or a
     /// revision, was not typed by accident.
     pub fn is_typo(&self) -> bool {
@@ -171,8 +177,11 @@ impl NotLocal {
 
     /// Returns the error if the hub did not answer.
     pub fn into_unreached(self, reason: &HttpError) -> HubError {
-        let Explained { kind, message, hint } = reason.explain();
+        let Explained { mut kind, mut message, hint } = reason.explain();
         let hint = hint.unwrap_or_default();
+        if let HttpError::Offline { .. } = reason {
+            (kind, message) = ("model_not_found", "offline mode is on".to_owned());
+        }
         ReferenceError::Unreached(Box::new(Unreached {
             name: self.name,
             suggestion: self.suggestion.to_string(),
@@ -181,6 +190,7 @@ impl NotLocal {
             kind,
             reason: message,
             hint,
+            broken: self.broken,
         }))
         .into()
     }

@@ -37,6 +37,12 @@ pub fn supported() -> Vec<Supported> {
     all
 }
 
+/// Returns `true` if models of this type run.
+pub fn is_supported(model_type: &str) -> bool {
+    let mut all = FAMILIES.iter().flat_map(|family| family.architectures);
+    all.any(|architecture| architecture.model_type == model_type)
+}
+
 /// Returns the naming of published checkpoints for the model that `config.json` describes, or an
 /// error if it is not supported.
 pub fn published_names(config: &Value) -> Result<PublishedNames, ModelError> {

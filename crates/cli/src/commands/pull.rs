@@ -7,6 +7,7 @@ use mlxk_hub::{
     HubError, HubSettings, ImportInfo, ImportPlan, Kind, Matching, PullOptions, PullPlan,
     PullRequest, PullTarget, Reference, RepoId, Resolution, Resolved, pull_target,
 };
+use mlxk_models::registry;
 use serde_json::{Map, Value, json};
 
 use crate::args::PullArgs;
@@ -70,18 +71,21 @@ impl Pull<'_> {
         let settings = &self.context.settings;
         let mut name = model.to_owned();
         let target = model.parse().and_then(|reference: Reference| {
-            pull_target(&reference, &settings.pairs, &settings.locations)
+            let target = pull_target(&reference, &settings.pairs, &settings.locations)?;
+            Ok((target, reference))
         });
         let result = match target {
-            Ok(PullTarget::Repo { id, revision }) => {
+            Ok((PullTarget::Repo { id, revision }, reference)) => {
                 name = id.to_string();
-                match self.intact(&id, revision.as_deref()) {
-                    Some(found) => Ok(already_here(found)),
-                    None => self.repository(id, revision),
+                let runs = mlxk_hub::check_runs(&reference, &id, registry::is_supported);
+                match (self.intact(&id, revision.as_deref()), runs) {
+                    (Some(found), _) => Ok(already_here(found)),
+                    (None, Err(error)) => Err(error.into()),
+                    (None, Ok(())) => self.repository(id, revision),
                 }
             }
-            Ok(PullTarget::Import(plan)) => self.import(&plan),
-            Ok(PullTarget::Local(found)) => Ok(already_here(*found)),
+            Ok((PullTarget::Import(plan), _)) => self.import(&plan),
+            Ok((PullTarget::Local(found), _)) => Ok(already_here(*found)),
             Err(error) => Err(error.into()),
         };
         result.map_err(|error| {

@@ -7,6 +7,7 @@ use mlxk_hub::{
     HttpError, HubError, ImportInfo, Matching, NotLocal, PullOptions, PullPlan, PullRequest,
     Reference, Resolution, Resolved,
 };
+use mlxk_models::registry;
 
 use crate::choice::{self, Choice};
 use crate::conversations::Folder;
@@ -38,6 +39,7 @@ pub(crate) fn find_by(
     let resolution = mlxk_hub::resolve(reference, matching, &context.settings.pairs, locations)?;
     if let Resolution::NotLocal(missing) = &resolution {
         refuse_conversation(&missing.name, context)?;
+        missing.check_runs(reference, registry::is_supported)?;
     }
     let resolved = match resolution {
         Resolution::NeedsImport(plan) if pull => {
@@ -56,10 +58,25 @@ pub(crate) fn find_by(
         {
             context.aside(|| download(missing, context))?
         }
-        other => other.local()?,
+        other => local(other, reference, context)?,
     };
     note_name(&resolved, context);
     Ok(resolved)
+}
+
+/// Returns the model if it is on this machine. Otherwise the error says how to get it, or why that is impossible now.
+fn local(
+    resolution: Resolution,
+    reference: &Reference,
+    context: &Context,
+) -> Result<Resolved, HubError> {
+    let Resolution::NotLocal(missing) = resolution else { return resolution.local() };
+    missing.check_runs(reference, registry::is_supported)?;
+    if context.settings.hub.offline && !missing.folder_here && !missing.is_typo() {
+        let reason = HttpError::Offline { action: format!("download `{}`", missing.suggestion) };
+        return Err(missing.into_unreached(&reason));
+    }
+    Err(missing.into_error())
 }
 
 /// Refuses the name of a saved conversation, which Ollama would make a model of.
@@ -167,7 +184,7 @@ fn quietly_located(name: &str, context: &Context) -> anyhow::Result<Resolved> {
     let reference: Reference = name.parse()?;
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     let resolution = mlxk_hub::locate(&reference, Matching::Substring, pairs, locations)?;
-    Ok(resolution.local()?)
+    Ok(local(resolution, &reference, context)?)
 }
 
 fn located(name: &str, context: &Context) -> anyhow::Result<Resolved> {

@@ -28,6 +28,8 @@ pub enum ReferenceError {
     NoRevisions { what: &'static str, name: String, revision: String },
     /// A name in Ollama's style that is not in the pair table. `similar` ones are.
     UnknownPair { name: String, similar: Vec<String>, in_ollama: bool },
+    /// A name of Ollama's library whose model does not run yet.
+    NotYet { name: String, repo: String, model_type: &'static str },
     /// A quantization in a repository of GGUF files on the hub. `checkpoint` is the MLX checkpoint of
     /// the same model, if it is known.
     GgufRepo { name: String, repo: String, checkpoint: Option<String> },
@@ -74,6 +76,8 @@ pub struct Unreached {
     pub reason: String,
     /// Advice on that.
     pub hint: String,
+    /// `true` if the cache has an incomplete copy.
+    pub broken: bool,
 }
 
 impl_error!(ReferenceError);
@@ -147,6 +151,16 @@ impl Explain for ReferenceError {
                     )
                 })
             }
+            Self::NotYet { name, repo, model_type } => {
+                let message = format!(
+                    "mlxk does not run `{name}` yet: it stands for `{repo}`, a model of type \
+                     `{model_type}`"
+                );
+                Explained::new("model_not_found", message).hint(format!(
+                    "`mlxk search --ollama` shows the names that run; download it anyway with \
+                     `mlxk pull {repo}`"
+                ))
+            }
             Self::GgufRepo { name, repo, checkpoint } => {
                 gguf_repo(name, repo, checkpoint.as_deref())
             }
@@ -209,7 +223,8 @@ impl Unreached {
             Some(name) => format!("Use Ollama's copy with `ollama:{name}`. "),
             None => did_you_mean(&self.similar).map(|ask| ask + " ").unwrap_or_default(),
         };
-        if is_guess(name, suggestion) {
+        let state = if self.broken { "is incomplete" } else { "is not on this machine" };
+        if is_guess(name, suggestion) && !self.broken {
             // The name is the more probable mistake.
             let message = format!(
                 "Model `{name}` is not on this machine, and the hub could not be asked for \
@@ -220,11 +235,9 @@ impl Unreached {
             return Explained::new("model_not_found", message).hint(format!("{here}{hint}"));
         }
         let message = if name.contains('/') {
-            format!("Model `{name}` is not on this machine: {reason}")
+            format!("Model `{name}` {state}: {reason}")
         } else {
-            format!(
-                "Model `{name}` (it stands for `{suggestion}`) is not on this machine: {reason}"
-            )
+            format!("Model `{name}` (it stands for `{suggestion}`) {state}: {reason}")
         };
         Explained::new(self.kind, message).hint(format!("{similar}{hint}"))
     }

@@ -69,6 +69,10 @@ impl Models {
         let config = &self.0.config;
         let found =
             mlxk_hub::resolve(&reference, Matching::Exact, &config.pairs, &config.locations);
+        if let Ok(Resolution::NotLocal(missing)) = &found {
+            let runs = missing.check_runs(&reference, mlxk_models::registry::is_supported);
+            runs.map_err(|error| unknown(name, &error.to_string()))?;
+        }
         let advice = match found {
             Ok(Resolution::Local(model)) => return Ok(model),
             Ok(Resolution::NeedsImport(_)) => format!("`mlxk pull {name}` imports it"),

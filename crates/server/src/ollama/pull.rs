@@ -63,6 +63,10 @@ pub(super) fn fetch(
         PullTarget::Local(_) => return Ok(()),
         PullTarget::Import(plan) => import(&plan, state, watch)?.name,
         PullTarget::Repo { id, revision } => {
+            if !is_complete(reference, state) {
+                mlxk_hub::check_runs(reference, &id, mlxk_models::registry::is_supported)
+                    .map_err(failed)?;
+            }
             let name = id.to_string();
             let options = PullOptions::default();
             let request = PullRequest { repo: id, revision, options };
