@@ -55,6 +55,11 @@ pub(crate) fn sentence(
                 return Some(unknown_option(word, command.as_ref()));
             }
             let program = program(command.as_ref());
+            if command.as_ref().is_some_and(|command| command.get_name() == "server") {
+                return Some(format!(
+                    "`{word}` is a word too many; a model is an option: `{program} --model {word}`"
+                ));
+            }
             Some(format!("`{word}` is a word too many; `{program} --help` has examples"))
         }
         ErrorKind::InvalidSubcommand => {
@@ -374,6 +379,10 @@ mod tests {
             (&["eval", "m"], "`mlxk eval` needs `--tasks FILE`; `mlxk eval --help` has examples"),
             (&["server", "--port"], "`--port` needs a value, as in `--port PORT`"),
             (&["completions", "bsh"], "`SHELL` can't be `bsh`; did you mean `bash`?"),
+            (
+                &["serve", "smollm2"],
+                "`smollm2` is a word too many; a model is an option: `mlxk server --model smollm2`",
+            ),
             (&["stop", "a", "b"], "`b` is a word too many; `mlxk stop --help` has examples"),
             (
                 &["show", "m", "--files", "--modelfile"],
