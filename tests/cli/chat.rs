@@ -562,7 +562,11 @@ fn another_model_continues_the_conversation() {
     session.say("The word is heliotrope.");
     session.say("/model nosuch");
     session.say("/model");
-    assert!(session.text().contains(&format!("* {}", smollm2())), "{}", session.text());
+    assert!(session.text().contains(&format!("*   1  {}", smollm2())), "{}", session.text());
+    session.say("/model 1");
+    assert!(session.text().contains("already with"), "{}", session.text());
+    session.say("/model 99");
+    assert!(session.text().contains("No model has the number 99"), "{}", session.text());
     session.say(&format!("/model {}", path(other.path())));
     session.say("/set top_k");
     assert!(session.text().contains("`top_k` is 7"), "{}", session.text());

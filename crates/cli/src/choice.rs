@@ -23,8 +23,8 @@ pub(crate) fn only(models: &[String], context: &Context) -> Choice {
     }
 }
 
-/// Prints a question with numbered answers until the user types one of the numbers, or nothing. Call it only if
-/// [`Context::may_ask`].
+/// Prints a question with numbered answers until the user types one of the numbers. Nothing cancels it, and so does a
+/// command of a chat, such as `/bye`. Call it only if [`Context::may_ask`].
 pub(crate) fn choose(question: &str, answers: &[String]) -> Choice {
     let mut stderr = output::stderr();
     let _ = stderr.line(sanitize_line(question));
@@ -34,7 +34,7 @@ pub(crate) fn choose(question: &str, answers: &[String]) -> Choice {
     }
     loop {
         let typed = confirm::ask(&format!("Number [1-{}, or nothing to cancel]:", answers.len()));
-        let Some(typed) = typed.filter(|typed| !typed.is_empty()) else {
+        let Some(typed) = typed.filter(|typed| !typed.is_empty() && !typed.starts_with('/')) else {
             return Choice::Cancelled;
         };
         match typed.parse::<usize>() {

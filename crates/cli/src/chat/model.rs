@@ -35,25 +35,47 @@ pub(crate) fn chat_models(context: &Context) -> anyhow::Result<Vec<String>> {
 }
 
 impl Chat<'_> {
-    pub(super) fn list_models(&self) {
-        let mut names = match chat_models(self.context) {
-            Ok(names) => names,
-            Err(error) => return self.note(failure::message(&error)),
-        };
+    /// Returns the chat models on this machine, and that of this conversation if it is from elsewhere.
+    fn models(&self) -> anyhow::Result<Vec<String>> {
+        let mut names = chat_models(self.context)?;
         if !names.contains(&self.model.name) {
             names.insert(0, self.model.name.clone());
         }
-        let line = |name: &String| {
-            let mark = if *name == self.model.name { '*' } else { ' ' };
-            format!("{mark} {name}")
+        Ok(names)
+    }
+
+    pub(super) fn list_models(&self) {
+        let names = match self.models() {
+            Ok(names) => names,
+            Err(error) => return self.note(failure::message(&error)),
         };
-        let mut lines: Vec<String> = names.iter().map(line).collect();
-        lines.push("To switch, type `/model NAME`".to_owned());
+        let line = |(index, name): (usize, &String)| {
+            let mark = if *name == self.model.name { '*' } else { ' ' };
+            format!("{mark} {:>3}  {name}", index + 1)
+        };
+        let mut lines: Vec<String> = names.iter().enumerate().map(line).collect();
+        lines.push("To switch, type `/model NAME` or its number".to_owned());
         self.note(lines.join("\n"));
     }
 
-    /// Finds the model to switch to.
+    /// Finds the model to switch to, by its name or its number in the list.
     pub(super) fn find_model(&self, name: &str) -> Next {
+        let Ok(number) = name.parse::<usize>() else { return self.find_named(name) };
+        let names = self.models().unwrap_or_default();
+        // A model may be called `3`.
+        if names.iter().any(|known| known == name) {
+            return self.find_named(name);
+        }
+        match number.checked_sub(1).and_then(|index| names.get(index)) {
+            Some(name) => self.find_named(name),
+            None => {
+                self.note(format_args!("No model has the number {name}; `/model` lists them"));
+                Next::Continue
+            }
+        }
+    }
+
+    fn find_named(&self, name: &str) -> Next {
         let pull = !self.chosen.engine.compute.no_pull;
         match resolve::find(name, pull, self.context) {
             Ok(resolved) if saved_name(&resolved) == self.model.name => {
