@@ -401,6 +401,32 @@ fn what_is_typed_during_an_answer_waits_for_the_prompt() {
     assert!(echoes(&*session.master));
 }
 
+#[cfg(unix)]
+#[test]
+fn lines_typed_before_the_first_prompt_are_sent_in_turn() {
+    let home = tempfile::tempdir().unwrap();
+    let model = smollm2();
+    let words = ["chat", model.as_str(), "--max-tokens", "4"];
+    let mut session = Session::spawn(home, 100, &words, &[]);
+    let started = Instant::now();
+    while echoes(&*session.master) {
+        assert!(started.elapsed() < PATIENCE, "the chat never hides what is typed");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    session.send("/set seed 7\r/set seed\r");
+    session.wait_for("`seed` is 7");
+    let screen = session.text();
+    assert!(screen.starts_with("Chat with "), "{screen}");
+    assert!(screen.contains(">>> /set seed 7\n`seed` is now 7"), "{screen}");
+    session.leave();
+    // A command that fails restores the terminal.
+    let home = tempfile::tempdir().unwrap();
+    let mut session = Session::spawn(home, 100, &["run", "./nosuch"], &[]);
+    session.wait_for("does not exist");
+    session.child.wait().unwrap();
+    assert!(echoes(&*session.master));
+}
+
 /// Returns `true` if a terminal shows what is typed, and reads lines.
 #[cfg(unix)]
 fn echoes(master: &dyn MasterPty) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{BufRead, IsTerminal};
 
-use crate::terminal::{fold, sanitize_line, width};
+use crate::terminal::{Question, fold, sanitize_line, width};
 use crate::{interrupt, output};
 
 /// Returns `true` if there is a terminal to ask on.
@@ -28,11 +28,46 @@ pub(crate) fn ask(question: &str) -> Option<String> {
     // A line ends with the space before the answer.
     let _ = stderr.text(" ");
     let _ = stderr.flush();
-    let mut answer = String::new();
-    let read = interrupt::while_idle(|| std::io::stdin().lock().read_line(&mut answer));
-    if !answer.ends_with('\n') {
+    let mut answer = Vec::new();
+    let read = {
+        let _question = Question::begin();
+        interrupt::while_idle(|| read_line(&mut std::io::stdin().lock(), &mut answer))
+    };
+    if !answer.ends_with(b"\n") {
         // At the end of input, the cursor still stands after the question.
         let _ = stderr.line("");
     }
-    read.ok().map(|_| answer.trim().to_owned())
+    read.ok().map(|()| String::from_utf8_lossy(&answer).trim().to_owned())
+}
+
+/// Reads a line, whose end is a carriage return if it was typed before the question.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<()> {
+    loop {
+        let bytes = match input.fill_buf() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            bytes => bytes?,
+        };
+        let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        // On Windows, both end a line.
+        let end = end.map(|end| if bytes[end..].starts_with(b"\r\n") { end + 1 } else { end });
+        let count = end.map_or(bytes.len(), |end| end + 1);
+        line.extend_from_slice(&bytes[..count]);
+        input.consume(count);
+        if end.is_some() || count == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_line_ends_as_it_was_typed() {
+        let mut input = &b"yes\nno\r2\r\nend"[..];
+        for expected in ["yes\n", "no\r", "2\r\n", "end", ""] {
+            let mut line = Vec::new();
+            super::read_line(&mut input, &mut line).unwrap();
+            assert_eq!(line, expected.as_bytes());
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Opening {
     pub loaded: Option<Loaded>,
     /// `true` to keep neither the conversation nor the input.
     pub no_history: bool,
+    /// Hides what is typed before the first prompt.
+    pub silence: Option<Silence>,
 }
 
 /// The model of a chat.
@@ -147,11 +149,10 @@ pub(crate) fn start(
         unsent: None,
         used_tokens: 0,
         warned: false,
-        silence: None,
+        silence: opening.silence,
     };
     if interactive {
         chat.welcome();
-        terminal::remember();
     }
     if let Some(loaded) = opening.loaded {
         chat.take_up(loaded);
@@ -244,7 +245,7 @@ impl Chat<'_> {
         let may_take_long =
             matches!(command, Command::Set(_) | Command::System(_) | Command::Show(_));
         if may_take_long && editor.is_terminal() {
-            self.silence = Some(Silence::begin());
+            self.silence.get_or_insert_with(Silence::begin);
         }
         match command {
             Command::Say(text) => {

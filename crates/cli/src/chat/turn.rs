@@ -30,7 +30,7 @@ impl Chat<'_> {
     /// Answers the last message. If that fails, removes the message, so that the user can rephrase it.
     pub(super) fn answer(&mut self) -> anyhow::Result<()> {
         if std::io::stdin().is_terminal() {
-            self.silence = Some(Silence::begin());
+            self.silence.get_or_insert_with(Silence::begin);
         }
         match self.take_answer() {
             Ok(()) => Ok(()),

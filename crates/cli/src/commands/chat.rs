@@ -7,12 +7,13 @@ use crate::choice::{self, Choice};
 use crate::conversations::{Folder, Loaded};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
-use crate::{Context, answer, chat, interrupt};
+use crate::{Context, answer, chat, interrupt, terminal};
 
 /// Loads the model and starts the chat.
 pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     answer::check(&args.answer)?;
     interrupt::listen()?;
+    let silence = terminal::begin_chat();
     let folder = Folder::new(&context.settings.locations.data_dir);
     let mut loaded = match &args.load {
         Some(name) => Some(folder.load(name)?),
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitStat
     let settings =
         AnswerSettings::new(&chosen, resolved.overrides.clone(), &context.settings.config);
     let engine = answer::load(&settings, &resolved.path, context)?;
-    let opening = Opening { first: None, loaded, no_history: args.no_history };
+    let opening = Opening { first: None, loaded, no_history: args.no_history, silence };
     chat::start(engine, resolved, chosen, opening, context)
 }
 

@@ -1,5 +1,6 @@
 //! Hides what the user types while something else is printed, and restores the terminal if the process ends early.
 
+use std::io::IsTerminal;
 #[cfg(unix)]
 use std::sync::{Mutex, PoisonError};
 
@@ -50,13 +51,58 @@ impl Drop for Silence {
     }
 }
 
+/// Turns on the echo and whole lines during a question, if a [`Silence`] turned them off. It does nothing unless the
+/// settings were remembered.
+#[must_use = "the silence returns when this is dropped"]
+pub(crate) struct Question {
+    /// The settings of the terminal during the silence.
+    #[cfg(unix)]
+    silent: Option<Termios>,
+}
+
+impl Question {
+    #[cfg(unix)]
+    pub(crate) fn begin() -> Self {
+        let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let silent = before.and_then(|before| {
+            let silent = tcgetattr(std::io::stdin()).ok()?;
+            tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before).ok()?;
+            Some(silent)
+        });
+        Self { silent }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn begin() -> Self {
+        Self {}
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(silent) = &self.silent {
+            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, silent);
+        }
+    }
+}
+
 /// The settings of the terminal when the chat began.
 #[cfg(unix)]
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Remembers the settings of the terminal for [`restore`].
+/// Remembers the settings of the terminal for [`restore`], if a chat begins. Then turns off the echo until its first
+/// prompt, so that what is typed meanwhile waits for it.
+pub(crate) fn begin_chat() -> Option<Silence> {
+    if !std::io::stdin().is_terminal() {
+        return None;
+    }
+    remember();
+    Some(Silence::begin())
+}
+
 #[cfg(unix)]
-pub(crate) fn remember() {
+fn remember() {
     *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = tcgetattr(std::io::stdin()).ok();
 }
 
@@ -69,7 +115,7 @@ pub(crate) fn restore() -> bool {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn remember() {}
+fn remember() {}
 
 #[cfg(not(unix))]
 pub(crate) fn restore() -> bool {

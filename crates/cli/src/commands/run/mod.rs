@@ -18,7 +18,7 @@ use crate::chat::Opening;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
 use crate::terminal::Silence;
-use crate::{Context, chat, interrupt, json, output};
+use crate::{Context, chat, interrupt, json, output, terminal};
 
 /// A loaded model and the way it is to answer.
 struct Session<'a> {
@@ -60,12 +60,15 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
             return session.answer(&prompt.unwrap_or_default());
         }
     }
+    let is_chat = batch.is_none() && (prompt.is_none() || args.interactive);
+    let silence = if is_chat { terminal::begin_chat() } else { None };
     let resolved = resolve::find(model, !args.answer.engine.compute.no_pull, context)?;
     let settings =
         AnswerSettings::new(&args.answer, resolved.overrides.clone(), &context.settings.config);
     let engine = answer::load(&settings, &resolved.path, context)?;
-    if batch.is_none() && (prompt.is_none() || args.interactive) {
-        let opening = Opening { first: prompt, no_history: args.no_history, ..Opening::default() };
+    if is_chat {
+        let no_history = args.no_history;
+        let opening = Opening { first: prompt, no_history, silence, ..Opening::default() };
         return chat::start(engine, resolved, args.answer.clone(), opening, context);
     }
     let session =
