@@ -68,7 +68,7 @@ fn list(args: &LogsArgs, folder: &Folder, context: &Context) -> anyhow::Result<(
         return Ok(());
     }
     // Kept conversations are named by their time.
-    table::print_most(&rows, &["Model", "Changed"], "mlxk logs | less -S", &context.printer)
+    table::print_most(&rows, &["Changed"], "mlxk logs | less -S", &context.printer)
 }
 
 /// Describes a conversation in a line, for a list.
