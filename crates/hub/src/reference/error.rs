@@ -151,16 +151,7 @@ impl Explain for ReferenceError {
                     )
                 })
             }
-            Self::NotYet { name, repo, model_type } => {
-                let message = format!(
-                    "mlxk does not run `{name}` yet: it stands for `{repo}`, a model of type \
-                     `{model_type}`"
-                );
-                Explained::new("model_not_found", message).hint(format!(
-                    "`mlxk search --ollama` shows the names that run; download it anyway with \
-                     `mlxk pull {repo}`"
-                ))
-            }
+            Self::NotYet { name, repo, model_type } => not_yet(name, repo, model_type),
             Self::GgufRepo { name, repo, checkpoint } => {
                 gguf_repo(name, repo, checkpoint.as_deref())
             }
@@ -194,6 +185,16 @@ fn ambiguous(name: &str, candidates: &[String]) -> Explained {
         ),
         None => "Use one of these names in full".to_owned(),
     })
+}
+
+fn not_yet(name: &str, repo: &str, model_type: &str) -> Explained {
+    let message = format!(
+        "mlxk does not run `{name}` yet: it stands for `{repo}`, a model of type `{model_type}`"
+    );
+    Explained::new("model_not_found", message).hint(format!(
+        "`mlxk search --ollama` shows the names that run; download it anyway with \
+         `mlxk pull {repo}`"
+    ))
 }
 
 fn gguf_repo(name: &str, repo: &str, checkpoint: Option<&str>) -> Explained {
