@@ -66,13 +66,11 @@ impl Chat<'_> {
         if names.iter().any(|known| known == name) {
             return self.find_named(name);
         }
-        match number.checked_sub(1).and_then(|index| names.get(index)) {
-            Some(name) => self.find_named(name),
-            None => {
-                self.note(format_args!("No model has the number {name}; `/model` lists them"));
-                Next::Continue
-            }
-        }
+        let Some(name) = number.checked_sub(1).and_then(|index| names.get(index)) else {
+            self.note(format_args!("No model has the number {name}; `/model` lists them"));
+            return Next::Continue;
+        };
+        self.find_named(name)
     }
 
     fn find_named(&self, name: &str) -> Next {
