@@ -218,7 +218,9 @@ fn files_that_are_not_reports() {
     let world = World::new();
     std::fs::write(world.home.path().join("a.json"), "{}").unwrap();
     let stderr = refused(&world, &["bench", "compare", "a.json", "a.json"], 1);
-    assert!(stderr.contains("`a.json` is not a report; write one with `mlxk bench"), "{stderr}");
+    let said =
+        "`a.json`: it is not a report of `mlxk bench`; write one with `mlxk bench --output FILE`";
+    assert!(stderr.contains(said), "{stderr}");
 }
 
 #[test]
