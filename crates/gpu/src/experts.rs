@@ -12,7 +12,9 @@ use crate::kernels;
 use crate::kernels::fixed_product::{Experts, FixedProduct};
 use crate::kernels::matrix_product::{COLUMNS, MatrixProduct};
 use crate::pipelines::Variant;
-use crate::products::{After, Fused, add_matrix, fixed_after, fixed_shape, matrix_after};
+use crate::products::{
+    After, Fused, add_matrix, fixed_after, fixed_shape, matrix_after, matrix_step,
+};
 use crate::step::{Bind, Op};
 use crate::weights::{BLOCK, Form, Matrix};
 
@@ -329,7 +331,7 @@ impl Gpu {
         let (cols, outs) = (matrices[0].cols, matrices[0].rows);
         let (after, numbers) = matrix_after(after);
         let columns = COLUMNS as usize / matrices.len();
-        let step = if cols % 64 == 0 { 64 } else { 32 };
+        let step = matrix_step(cols, 64);
         let shape = MatrixProduct {
             cols: cols as u32,
             rows: GROUP as u32,

@@ -105,6 +105,11 @@ pub(crate) struct PartialSums {
     adds: bool,
 }
 
+/// Returns the columns of `x` between two barriers of a product on matrix units, at most this many of `cols`.
+pub(crate) fn matrix_step(cols: usize, most: usize) -> usize {
+    [128, 64, 32].into_iter().find(|step| *step <= most && cols.is_multiple_of(*step)).unwrap_or(32)
+}
+
 /// Division of a product on matrix units between workgroups.
 struct MatrixShape {
     /// Rows of a workgroup.
@@ -125,9 +130,7 @@ impl MatrixShape {
         wanted: usize,
     ) -> Self {
         let divides = |tall: &usize| rows.is_multiple_of(*tall);
-        let step_of = |most: usize| {
-            [128, 64, 32].into_iter().find(|step| *step <= most && cols % step == 0).unwrap_or(32)
-        };
+        let step_of = |most| matrix_step(cols, most);
         let is_long = cols >= LONG_COLUMNS;
         if is_gated {
             // Many workgroups: with short rows, what a workgroup begins and ends with counts for more.

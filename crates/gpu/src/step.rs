@@ -425,56 +425,50 @@ impl Step {
         let is_planned = std::mem::take(&mut self.is_planned);
         if let Some(profile) = self.profile.take() {
             self.profile = Some(self.measure(profile)?);
-        } else if !is_planned && !self.holds {
-            self.submit_pieces();
+        } else if is_planned {
+            if let Some(plan) = self.plan.take() {
+                self.send(&plan.ready, true);
+                self.plan = Some(plan);
+            }
         } else {
-            let descriptor = CommandEncoderDescriptor::default();
-            let mut encoder = self.context.device.create_command_encoder(&descriptor);
-            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            if !is_planned {
-                let ready = self.ready(0..self.ops.len());
-                self.encode(&ready, &mut pass);
-                if let Some(plan) = &mut self.plan {
-                    plan.ready = ready;
-                }
-            } else if let Some(plan) = &self.plan {
-                self.encode(&plan.ready, &mut pass);
-            }
-            drop(pass);
-            self.copy(&mut encoder);
-            let commands = encoder.finish();
-            if self.holds {
-                self.held.push(commands);
-            } else {
-                self.submission = Some(self.context.queue.submit([commands]));
-            }
+            self.send_pieces();
         }
         self.ops.clear();
         self.words.truncate(self.kept_words);
         Ok(())
     }
 
-    /// Submits what was recorded in pieces that grow, so that the device begins while the rest is encoded.
-    fn submit_pieces(&mut self) {
+    /// Sends what was recorded in pieces that grow, so that the device begins while the rest is encoded.
+    fn send_pieces(&mut self) {
         let (count, mut all) = (self.ops.len(), Vec::new());
         let mut start = 0;
         while start < count {
             let end = if start < FIRST_PIECE { FIRST_PIECE } else { 2 * start };
-            // A small rest belongs to the last piece.
-            let end = if end + end / 2 < count { end } else { count };
+            // A small rest belongs to the last piece, and all that is held to the first.
+            let end = if end + end / 2 < count && !self.holds { end } else { count };
             let ready = self.ready(start..end);
-            let descriptor = CommandEncoderDescriptor::default();
-            let mut encoder = self.context.device.create_command_encoder(&descriptor);
-            self.encode(&ready, &mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
-            if end == count {
-                self.copy(&mut encoder);
-            }
-            self.submission = Some(self.context.queue.submit([encoder.finish()]));
+            self.send(&ready, end == count);
             all.extend(ready);
             start = end;
         }
         if let Some(plan) = &mut self.plan {
             plan.ready = all;
+        }
+    }
+
+    /// Submits dispatches as one pass, or holds them. The last ones of a submission are followed by its copies.
+    fn send(&mut self, dispatches: &[Ready], is_last: bool) {
+        let descriptor = CommandEncoderDescriptor::default();
+        let mut encoder = self.context.device.create_command_encoder(&descriptor);
+        self.encode(dispatches, &mut encoder.begin_compute_pass(&ComputePassDescriptor::default()));
+        if is_last {
+            self.copy(&mut encoder);
+        }
+        let commands = encoder.finish();
+        if self.holds {
+            self.held.push(commands);
+        } else {
+            self.submission = Some(self.context.queue.submit([commands]));
         }
     }
 
