@@ -39,7 +39,6 @@ pub struct Bandwidth {
 /// little memory.
 pub fn read_bandwidth(bytes: u64, kept: &Path) -> Option<Bandwidth> {
     let bytes = (bytes / STEP_BYTES * STEP_BYTES).min(MOST_BYTES);
-    let is_scarce = mlxk_memory::available_bytes().is_some_and(|available| available / 4 < bytes);
     if bytes == 0 {
         return None;
     }
@@ -47,7 +46,7 @@ pub fn read_bandwidth(bytes: u64, kept: &Path) -> Option<Bandwidth> {
     if let Some(known) = figures.of(bytes) {
         return Some(Bandwidth { bytes_per_second: known, disturbed: false });
     }
-    if is_scarce {
+    if mlxk_memory::available_bytes().is_some_and(|available| available / 4 < bytes) {
         return None;
     }
     let mut watch = Watch::begin(Machine::look());
