@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::output;
 use crate::printer::Printer;
-use crate::terminal::{fold, sanitize_line, unbroken, width};
+use crate::terminal::{fold, sanitize_line, width};
 
 /// Marks between two cells of a row, and of the line below the header.
 type Gap = (&'static str, &'static str);
@@ -105,17 +105,36 @@ fn records(rows: &[Vec<String>], width: usize) -> String {
         text.push('\n');
         let rest = header.iter().zip(row).skip(named);
         let told = rest.filter(|(_, cell)| !cell.is_empty() && *cell != "-");
-        let mut cells: Vec<String> = told.map(|(name, cell)| format!("{name}: {cell}")).collect();
-        // The mark stays with the cell before it.
-        let last = cells.len().saturating_sub(1);
-        cells[..last].iter_mut().for_each(|cell| cell.push_str(" ·"));
-        let cells: Vec<String> =
-            cells.iter().map(|cell| unbroken(cell, width.saturating_sub(2))).collect();
-        let lines = fold(&format!("  {}", cells.join(" ")), width);
-        text.push_str(&lines.replace("\n      ", "\n  "));
+        let cells = told.map(|(name, cell)| format!("{name}: {cell}"));
+        text.push_str("  ");
+        text.push_str(&joined(cells, width.saturating_sub(2)).replace('\n', "\n  "));
         text.push('\n');
     }
     text
+}
+
+/// Joins cells with a dot, in lines of `room` columns. A cell is only broken if it doesn't fit into a line, and a dot
+/// never stands alone.
+fn joined(cells: impl Iterator<Item = String>, room: usize) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for cell in cells {
+        if line.is_empty() {
+            line = cell;
+        } else if line.width() + 3 + cell.width() <= room {
+            line = format!("{line} · {cell}");
+        } else {
+            let mark = if line.width() + 2 <= room { " ·" } else { "" };
+            lines.push(format!("{line}{mark}"));
+            line = cell;
+        }
+        if line.width() > room {
+            let folded = fold(&line, room);
+            lines.extend(folded.lines().map(str::to_owned));
+            line = lines.pop().unwrap_or_default();
+        }
+    }
+    lines.push(line);
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -150,5 +169,7 @@ mod tests {
         assert_eq!(records(&rows, 20), expected);
         let expected = "org/model\n  Size: 1.2 GB ·\n  Type: chat\nb\n  Type: base\n";
         assert_eq!(records(&rows, 16), expected);
+        let expected = "org/model\n  Size: 1.2 GB\n  Type: chat\nb\n  Type: base\n";
+        assert_eq!(records(&rows, 14), expected);
     }
 }
