@@ -9,7 +9,7 @@ use crate::args::LogsArgs;
 use crate::conversations::{Conversation, Entry, Folder, Loaded, read};
 use crate::exit::ExitStatus;
 use crate::format::{age, count};
-use crate::terminal::{fold, sanitize, width};
+use crate::terminal::{fold, sanitize, sanitize_line, width};
 use crate::{Context, failure, json, output};
 
 /// Characters of a question in a list.
@@ -130,7 +130,8 @@ fn print(loaded: &Loaded, context: &Context) -> anyhow::Result<()> {
     let time = conversation.updated.clone().unwrap_or_else(|| age(entry.modified));
     let (name, model) = (&entry.name, &conversation.model);
     if is_terminal {
-        show(&mut out, &format!("{name} · {model} · {time}"))?;
+        let cells = [name, model, &time].map(|cell| sanitize_line(cell));
+        show(&mut out, &table::joined(cells.into_iter(), width()))?;
     } else {
         show(&mut out, &format!("# {name}\n\n{model} · {time}"))?;
     }

@@ -115,7 +115,7 @@ fn records(rows: &[Vec<String>], width: usize) -> String {
 
 /// Joins cells with a dot, in lines of `room` columns. A cell is only broken if it doesn't fit into a line, and a dot
 /// never stands alone.
-fn joined(cells: impl Iterator<Item = String>, room: usize) -> String {
+pub(super) fn joined(cells: impl Iterator<Item = String>, room: usize) -> String {
     let (mut lines, mut line) = (Vec::new(), String::new());
     for cell in cells {
         if line.is_empty() {
