@@ -48,7 +48,7 @@ pub(crate) fn is_harmful(c: char) -> bool {
 }
 
 /// Wraps lines between words. Text in backticks stays together if it fits into a line, so that a command can be
-/// copied. Continuations of an indented line are indented four more columns.
+/// copied, and so does a number with its unit. Continuations of an indented line are indented four more columns.
 pub(crate) fn fold(text: &str, width: usize) -> String {
     let mut out = String::new();
     let mut wrapper = Wrapper::default();
@@ -63,7 +63,7 @@ pub(crate) fn fold(text: &str, width: usize) -> String {
         let room = width.saturating_sub(hanging.width());
         let mut quoted = false;
         for part in content.split_inclusive('`') {
-            let part = if quoted { unbroken(part, room) } else { part.to_owned() };
+            let part = if quoted { unbroken(part, room) } else { with_units(part, room) };
             wrapper.push(&part, Style::default(), width, &mut out);
             quoted = !quoted;
         }
@@ -79,8 +79,41 @@ pub(crate) fn hanging(text: &str, indent: usize, width: usize) -> String {
 }
 
 /// Returns the text with spaces at which [`fold`] doesn't break lines, if it fits into `room` columns.
-pub(crate) fn unbroken(text: &str, room: usize) -> String {
+fn unbroken(text: &str, room: usize) -> String {
     if text.width() <= room { text.replace(' ', NO_BREAK) } else { text.to_owned() }
+}
+
+/// Returns the text with unbreakable spaces between numbers and their units, if both fit into `room` columns.
+fn with_units(text: &str, room: usize) -> String {
+    let mut words = text.split(' ').peekable();
+    let mut out = String::new();
+    while let Some(word) = words.next() {
+        out.push_str(word);
+        if let Some(next) = words.peek() {
+            let fits = word.width() + 1 + next.width() <= room;
+            out.push_str(if fits && is_number(word) && is_unit(next) { NO_BREAK } else { " " });
+        }
+    }
+    out
+}
+
+/// Returns `true` for a word such as `31`, `(1.5` or `~4,096`.
+fn is_number(word: &str) -> bool {
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_punctuation() || c == '≈');
+    digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ','))
+        && digits.ends_with(|c: char| c.is_ascii_digit())
+}
+
+/// Returns `true` for a unit of what we measure, such as `GB/s`, also with a mark after it.
+fn is_unit(word: &str) -> bool {
+    const UNITS: [&str; 26] = [
+        "B", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "ns", "µs", "ms", "s", "min", "h",
+        "%", "Hz", "MHz", "GHz", "W", "J", "bits", "tokens", "threads", "cores", "GMAC",
+    ];
+    let unit = word.trim_end_matches(|c: char| c.is_ascii_punctuation() && c != '%');
+    let unit = unit.split_once('/').map_or(unit, |(unit, _)| unit);
+    UNITS.contains(&unit)
 }
 
 /// A space at which lines don't break.
@@ -99,6 +132,22 @@ mod tests {
         let command = "Get it with `mlxk pull a`, or not";
         assert_eq!(fold(command, 16), "Get it with\n`mlxk pull a`,\nor not");
         assert_eq!(fold("Run `a b c d e f g`", 8), "Run `a b\nc d e f\ng`");
+    }
+
+    #[test]
+    fn a_number_stays_with_its_unit() {
+        for (text, expected) in [
+            ("it reads at 31 GB/s now", "it reads at\n31 GB/s now"),
+            ("memory used: (1.5 GB) and", "memory used:\n(1.5 GB) and"),
+            ("of memory: 73 %, 2 tokens/s", "of memory:\n73 %,\n2 tokens/s"),
+            ("the model has 24 layers", "the model has\n24 layers"),
+            ("in the years 2020 sizes", "in the years\n2020 sizes"),
+            ("a device of 12, MB", "a device of\n12, MB"),
+        ] {
+            assert_eq!(fold(text, 13), expected, "{text}");
+        }
+        // Too long for a line, it breaks like other words.
+        assert_eq!(fold("123456 tokens", 8), "123456\ntokens");
     }
 
     #[test]
