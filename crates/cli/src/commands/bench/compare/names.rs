@@ -1,9 +1,11 @@
 //! The names of the model in Ollama and here.
 
+use mlxk_hub::Alias;
+
 use crate::Context;
 use crate::args::{CompareArgs, Peer};
 use crate::exit::UsageError;
-use crate::models::names;
+use crate::models::{names, resolve};
 
 /// Default model, by its name in Ollama.
 const DEFAULT: &str = "qwen2.5-coder:1.5b";
@@ -28,12 +30,16 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
         (Some(ollama), Some(ours)) => {
             Ok(Names { ollama: Some(ollama.clone()), ours: ours.clone() })
         }
-        (Some(ollama), None) => match ours_of(ollama) {
-            Some(ours) => Ok(Names { ollama: Some(ollama.clone()), ours }),
-            None => Err(UsageError(format!(
-                "No MLX model is known for the Ollama name `{ollama}`; pass one with `--mlx-model`"
-            ))
-            .into()),
+        (Some(ollama), None) => match without_tag(ollama, args, context) {
+            Some(names) => Ok(names),
+            None => match ours_of(ollama) {
+                Some(ours) => Ok(Names { ollama: Some(ollama.clone()), ours }),
+                None => Err(UsageError(format!(
+                    "No MLX model is known for the Ollama name `{ollama}`; pass one with \
+                     `--mlx-model`, or see the known names with `mlxk search --ollama`"
+                ))
+                .into()),
+            },
         },
         (None, Some(ours)) => {
             let ollama = ollama_of(ours);
@@ -51,4 +57,16 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
             Ok(Names { ollama: Some(DEFAULT.to_owned()), ours })
         }
     }
+}
+
+/// Returns the names of the model that a name without a tag means in the other commands, if Ollama has a name for it:
+/// one on this machine, or the starter model. A running server has names of its own.
+fn without_tag(name: &str, args: &CompareArgs, context: &Context) -> Option<Names> {
+    if name.contains(':') || args.vs.iter().any(|peer| matches!(peer, Peer::Openai(_))) {
+        return None;
+    }
+    let starter = || Alias::find(name).map(|alias| alias.name.to_owned());
+    let ours = resolve::name_here(name, context).or_else(starter)?;
+    let ollama = names::in_ollama(&ours, context)?;
+    Some(Names { ollama: Some(ollama), ours })
 }
