@@ -10,9 +10,7 @@ use mlxk_ops::OpsError;
 #[non_exhaustive]
 pub enum ModelError {
     /// No family has the `model_type` of `config.json`.
-    #[error(
-        "Model type `{model_type}` is not supported; see `mlxk list --supported` or docs/models.md"
-    )]
+    #[error("Model type `{model_type}` is not supported; see `mlxk list --supported`")]
     UnknownModelType {
         /// `model_type` of `config.json`.
         model_type: String,
@@ -20,7 +18,7 @@ pub enum ModelError {
     /// The language model is nested in a multimodal model that is not supported.
     #[error(
         "Model type `{model_type}` with a nested `text_config` is not supported; see \
-         `mlxk list --supported` or docs/models.md"
+         `mlxk list --supported`"
     )]
     Multimodal {
         /// `model_type` of `config.json`.

@@ -20,9 +20,8 @@ const DETAILS: &str = "\
 Applications: aider, claude, cline, codex, continue, goose, opencode, pi, qwen-code, zed.
 
 If no server runs at the address, one is started with the model. It stops when the application \
-ends. Settings that change are shown first, and the originals are kept for --restore.
-
-docs/guide/agents.md describes the settings of each application.";
+ends. Settings that change are shown first, and the originals are kept for --restore. \
+--print shows the settings of an application without changing anything.";
 
 #[derive(Args)]
 #[command(

@@ -32,8 +32,8 @@ orders of magnitude from llama.cpp's table of quantizations. Models with differe
 compared by bits per byte, because a perplexity counts per token.
 
 With --against and its relatives, a comparison prints KL(reference || model) in nats per token and how often both agree on the most \
-probable token. It also prints the change in the probability of the right token. docs/numerics.md \
-has the formulas.
+probable token. It also prints the change in the probability of the right token. \
+KL is the sum of P·(ln P - ln Q) over the vocabulary, for the reference P and the model Q.
 
 --kv-bits applies to the model, not to the reference. The last example scores the second halves of \
 separate windows, like `llama-perplexity -c 512`.";

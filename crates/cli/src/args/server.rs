@@ -30,7 +30,7 @@ By default, only programs and web pages on this machine can use the server. To o
 network, pass --host 0.0.0.0 and set MLXK_API_KEY. Without a key, everyone in the network can use \
 the models, but can't pull, create or delete any.
 
-docs/reference/server.md describes the interfaces in detail.";
+A running server describes its interfaces at /openapi.json.";
 
 /// Help of `--no-pull`. Requests never download a model, with or without it.
 const NO_PULL: &str = "Don't download or import the models of --model and --draft-model at startup; \

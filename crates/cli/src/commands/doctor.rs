@@ -10,8 +10,8 @@ use crate::format::count;
 use crate::settings::Surroundings;
 use crate::{Context, complete, interrupt, json, output, terminal};
 
-/// Place of the page that explains each check.
-const EXPLAINED: &str = "explained in docs/guide/troubleshooting.md of the source";
+/// Command that describes each check.
+const EXPLAINED: &str = "`mlxk doctor --help` describes the checks";
 
 /// Runs the checks and prints their findings. Fails if something is broken.
 pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<ExitStatus> {

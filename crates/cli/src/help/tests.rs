@@ -72,6 +72,17 @@ fn helps(command: &Command) -> [String; 2] {
 }
 
 #[test]
+fn help_names_no_file_of_the_source() {
+    for (title, command) in commands() {
+        for help in helps(&command) {
+            for folder in ["crates/", "docs/", "tests/", "xtask/"] {
+                assert!(!help.contains(folder), "{title}: {folder}");
+            }
+        }
+    }
+}
+
+#[test]
 fn no_line_of_help_is_an_orphan() {
     let mut orphans = Vec::new();
     for (title, command) in commands() {

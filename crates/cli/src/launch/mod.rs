@@ -84,8 +84,7 @@ pub(crate) fn find(typed: &str) -> Result<&'static Application, UsageError> {
             "`{typed}` is not an application that mlxk can set up; did you mean `mlxk launch {meant}`?"
         ),
         None => format!(
-            "`{typed}` is not an application that mlxk can set up; `mlxk launch` lists them, and \
-             docs/guide/agents.md has settings for others"
+            "`{typed}` is not an application that mlxk can set up; `mlxk launch` lists them"
         ),
     }))
 }

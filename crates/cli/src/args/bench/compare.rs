@@ -23,8 +23,7 @@ Engines take turns: each loads its model, answers and unloads it, so only one is
 time. Each ratio has a 99 % confidence interval. If the interval contains 1, the difference \
 is not significant.
 
-Models whose files differ in size by more than a quarter are refused; --unequal overrides this. \
-docs/guide/benchmark.md explains the method and the report.
+Models whose files differ in size by more than a quarter are refused; --unequal overrides this.
 
 Engines for --vs:
   ollama                   the one at OLLAMA_HOST, started if necessary

@@ -68,7 +68,9 @@ fn lines(report: &KernelReport, unoptimized: bool) -> Vec<Line> {
     }
     if unoptimized {
         let text = "This is a debug build, which is slow";
-        lines.push(Line::warning(text).fix("cargo install --locked --path crates/cli"));
+        lines.push(
+            Line::warning(text).fix("Use a release, or build one with `cargo build --release`"),
+        );
     }
     lines
 }
