@@ -67,7 +67,8 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
             here.to_owned(),
         ]);
     }
-    table::print(&rows)?;
+    let command = "mlxk search --ollama | less -S";
+    table::print_most(&rows, &["Checkpoint", "Here"], command, &context.printer)?;
     Ok(ExitStatus::Success)
 }
 
