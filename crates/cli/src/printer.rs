@@ -13,7 +13,7 @@ use crate::{failure, interrupt, log, output, terminal};
 
 /// Time before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Most steps of a measurement of which each gets a line in a log. Of more, only slow ones do.
+/// Most lines about the steps of a measurement in a log.
 const MOST_LINES: usize = 60;
 
 /// Writes to stderr.
@@ -96,8 +96,7 @@ impl Printer {
     pub(crate) fn steps(&self, unit: Unit) -> Steps<'_> {
         let progress = self.progress();
         progress.begin("Measuring");
-        let told = Cell::new(Instant::now());
-        Steps { progress, printer: self, unit, begun: RefCell::new(None), told }
+        Steps { progress, printer: self, unit, begun: RefCell::new(None), told: Cell::new(0) }
     }
 
     /// Returns a progress bar, which appears after a second.
@@ -128,13 +127,14 @@ pub(crate) struct Steps<'a> {
     progress: Progress,
     printer: &'a Printer,
     unit: Unit,
-    /// The step that was begun last, and the time of the last line.
+    /// The step that was begun last.
     begun: RefCell<Option<String>>,
-    told: Cell<Instant>,
+    /// Number of finished steps in the last line.
+    told: Cell<usize>,
 }
 
 impl Steps<'_> {
-    /// Begins a step. The one before is finished, and gets its line unless there are many and was one just now.
+    /// Begins a step. The one before is finished, and gets a line. Of many steps, only every second, third, … has one.
     pub(crate) fn begin(&self, what: &str, done: usize, total: usize) {
         self.progress.label(what);
         self.progress.update(done as u64, total as u64, self.unit);
@@ -145,13 +145,19 @@ impl Steps<'_> {
     }
 
     fn tell(&self, finished: &str, done: usize, total: usize) {
-        let is_soon = total > MOST_LINES && self.told.get().elapsed() < PATIENCE;
-        if self.printer.on_terminal() || is_soon {
+        if self.printer.on_terminal() || !has_line(self.told.get(), done, total) {
             return;
         }
-        self.told.set(Instant::now());
+        self.told.set(done);
         self.printer.note(format_args!("[{done}/{total}] {finished}"));
     }
+}
+
+/// Returns `true` if a line is due after `done` steps of a `total`, and the last one was after `told`.
+fn has_line(told: usize, done: usize, total: usize) -> bool {
+    let stride = total.div_ceil(MOST_LINES).max(1);
+    // Steps may be skipped, as those of an engine that failed.
+    done / stride > told / stride
 }
 
 struct Stage {
@@ -281,5 +287,31 @@ impl Reporter for Progress {
 
     fn note(&self, text: &str) {
         Self::note(self, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_line;
+
+    #[test]
+    fn steps_in_a_log_are_counted_regularly() {
+        let lines = |steps: &[usize], total: usize| {
+            let mut told = 0;
+            let mut lines = steps.to_vec();
+            lines.retain(|&done| {
+                let has_line = has_line(told, done, total);
+                told = if has_line { done } else { told };
+                has_line
+            });
+            lines
+        };
+        let all = |total: usize| (1..=total).collect::<Vec<_>>();
+        assert_eq!(lines(&all(60), 60), all(60));
+        let even: Vec<usize> = all(64).into_iter().filter(|step| step % 2 == 0).collect();
+        assert_eq!(lines(&all(64), 64), even);
+        assert_eq!(lines(&all(1000), 1000).len(), 58);
+        assert_eq!(lines(&[1, 2, 5, 6, 7], 64), [2, 5, 6]);
+        assert!(lines(&[], 0).is_empty());
     }
 }
