@@ -56,7 +56,7 @@ impl Engine {
     /// Loads a checkpoint onto the device of the options.
     pub fn load(options: &LoadOptions, progress: &mut Progress<'_>) -> Result<Self, EngineError> {
         let started = Instant::now();
-        let settled = options.settled();
+        let settled = options.settled(&mut |_, _| progress(0, 0))?;
         let device = settled.device.open();
         let loaded =
             device.and_then(|device| Self::load_since(started, device, &settled, progress));

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use mlxk_models::Progress;
+
 use crate::device::DeviceChoice;
 use crate::error::EngineError;
 
@@ -66,15 +68,16 @@ impl LoadOptions {
     }
 
     /// Returns the same options with the device that the model runs on, instead of a choice of devices. If it was never
-    /// measured which is faster, the model is loaded onto both.
-    #[must_use]
-    pub fn settled(&self) -> Self {
+    /// measured which is faster, the model is loaded onto both. `progress` is called meanwhile, and may cancel that.
+    pub fn settled(&self, progress: &mut Progress<'_>) -> Result<Self, EngineError> {
         #[cfg(feature = "gpu")]
         if let DeviceChoice::Auto(automatic) = &self.device {
-            let device = crate::automatic::settle(self, automatic);
-            return Self { device, ..self.clone() };
+            let device = crate::automatic::settle(self, automatic, progress)?;
+            return Ok(Self { device, ..self.clone() });
         }
-        self.clone()
+        #[cfg(not(feature = "gpu"))]
+        let _ = progress;
+        Ok(self.clone())
     }
 
     /// Returns what was measured before about the devices of [`DeviceChoice::Auto`] and this model, if it was. No driver

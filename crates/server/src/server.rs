@@ -123,14 +123,21 @@ impl Server {
         Stop(self.state.phase.clone())
     }
 
-    /// Loads the server's own model, if it has one.
-    pub fn preload(&self) -> Result<(), ServerError> {
+    /// Loads the server's own model, if it has one. Returns `false` if the server was stopped before that ended.
+    pub fn preload(&self) -> Result<bool, ServerError> {
         if self.state.config.model.is_none() {
-            return Ok(());
+            return Ok(true);
         }
-        let load = self.state.models.acquire(None, None);
-        let lease = self.runtime.block_on(load);
-        lease.map(drop).map_err(|ApiError { message, .. }| ServerError::Model(message))
+        let mut phase = self.state.phase.subscribe();
+        self.runtime.block_on(async {
+            tokio::select! {
+                lease = self.state.models.acquire(None, None) => lease
+                    .map(|_| true)
+                    .map_err(|ApiError { message, .. }| ServerError::Model(message)),
+                // The thread that loads it ends with the process.
+                _ = phase.wait_for(|phase| *phase != Phase::Running) => Ok(false),
+            }
+        })
     }
 
     /// Serves until the server is stopped. Running answers get a moment to end.

@@ -48,7 +48,15 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
              unload models, but not pull, create or delete any. Set `MLXK_API_KEY` to change that",
         );
     }
-    server.preload()?;
+    watch(server.stop());
+    if server.preload()? {
+        tell_addresses(&server, has_key, context);
+    }
+    server.run();
+    Ok(ExitStatus::Success)
+}
+
+fn tell_addresses(server: &Server, has_key: bool, context: &Context) {
     let url = address::url(&server.address().ip().to_string(), server.address().port());
     context
         .printer
@@ -57,9 +65,6 @@ pub(crate) fn run(args: &ServerArgs, context: &Context) -> anyhow::Result<ExitSt
     let key = if has_key { "your API key" } else { "any API key" };
     context.printer.note(format_args!("OpenAI clients and editors: base URL {url}/v1, with {key}"));
     context.printer.note(format_args!("Ollama clients: OLLAMA_HOST={url}"));
-    watch(server.stop());
-    server.run();
-    Ok(ExitStatus::Success)
 }
 
 fn check(args: &ServerArgs, context: &Context) -> anyhow::Result<()> {

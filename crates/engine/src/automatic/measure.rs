@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use mlxk_models::Model;
+use mlxk_models::{Model, ModelError, Progress};
 use mlxk_ops::{Batch, Ops, PAGE_POSITIONS};
 
 use super::decision::{Measured, Speeds, is_clear};
@@ -19,22 +19,24 @@ const CPU_PROMPT: usize = 32;
 const GPU_ANSWER: usize = 16;
 const CPU_ANSWER: usize = 3;
 
-/// Measures how fast the model of the options is on a GPU and on the processor.
+/// Measures how fast the model of the options is on a GPU and on the processor. Calls `progress` while it loads the
+/// model, and before every token.
 pub(super) fn measure(
     options: &LoadOptions,
     gpu: DeviceChoice,
     cpu: DeviceChoice,
+    progress: &mut Progress<'_>,
 ) -> Result<Measured, EngineError> {
-    let mut placed = place(options, gpu)?;
-    let mut timed = Timed::new(&mut placed);
+    let mut placed = place(options, gpu, progress)?;
+    let mut timed = Timed::new(&mut placed, progress);
     // The first time, kernels are compiled.
     timed.prompt(GPU_PROMPT)?;
     timed.answer(GPU_ANSWER)?;
     let prefill = Some(timed.prompt(GPU_PROMPT)?);
     let gpu = Speeds { decode: timed.answer(GPU_ANSWER)?, prefill };
     drop(placed);
-    let mut placed = place(options, cpu)?;
-    let mut timed = Timed::new(&mut placed);
+    let mut placed = place(options, cpu, progress)?;
+    let mut timed = Timed::new(&mut placed, progress);
     // The first time, weights come from the disk.
     timed.prompt(1)?;
     let decode = timed.answer(CPU_ANSWER)?;
@@ -42,27 +44,41 @@ pub(super) fn measure(
     Ok(Measured { gpu, cpu: Speeds { decode, prefill } })
 }
 
-fn place(options: &LoadOptions, device: DeviceChoice) -> Result<Placed, EngineError> {
+fn place(
+    options: &LoadOptions,
+    device: DeviceChoice,
+    progress: &mut Progress<'_>,
+) -> Result<Placed, EngineError> {
     // A draft model would only take memory.
     let options = LoadOptions { device, draft_model: None, ..options.clone() };
+    check(progress)?;
     let device = options.device.open()?;
-    let mut placed = Placed::load(device, &options, &mut |_, _| ControlFlow::Continue(()))?;
+    let mut placed = Placed::load(device, &options, progress)?;
     let Placed { ops, model, .. } = &mut placed;
     ops.configure_cache(model.cache());
     Ok(placed)
 }
 
+/// Returns an error if the measurement is to end.
+fn check(progress: &mut Progress<'_>) -> Result<(), EngineError> {
+    match progress(0, 0) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(ModelError::Cancelled.into()),
+    }
+}
+
 /// A model that is timed.
-struct Timed<'a> {
+struct Timed<'a, 'p> {
     model: &'a dyn Model,
     ops: &'a mut dyn Ops,
     most: usize,
+    progress: &'a mut Progress<'p>,
 }
 
-impl<'a> Timed<'a> {
-    fn new(placed: &'a mut Placed) -> Self {
+impl<'a, 'p> Timed<'a, 'p> {
+    fn new(placed: &'a mut Placed, progress: &'a mut Progress<'p>) -> Self {
         let Placed { model, ops, plan, .. } = placed;
-        Self { model: &**model, ops: &mut **ops, most: plan.context / 2 }
+        Self { model: &**model, ops: &mut **ops, most: plan.context / 2, progress }
     }
 
     /// Computes a prompt, and returns its tokens per second.
@@ -84,6 +100,7 @@ impl<'a> Timed<'a> {
         let mut started = Instant::now();
         let mut seconds = 0.0;
         for step in 0..=answer {
+            check(self.progress)?;
             let mut batch = Batch::default();
             let (start, ids) =
                 if step == 0 { (0, &ids[..]) } else { (prompt + step - 1, &ids[..1]) };

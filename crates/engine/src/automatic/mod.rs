@@ -12,7 +12,7 @@ use std::path::Path;
 
 use mlxk_format::{Checkpoint, MAX_CONFIG_BYTES, read_object};
 use mlxk_gpu::AdapterInfo;
-use mlxk_models::Output;
+use mlxk_models::{ModelError, Output, Progress};
 use mlxk_ops::OpsError;
 
 pub use self::decision::{Measured, Speeds};
@@ -22,18 +22,23 @@ use crate::embed::EmbedSettings;
 use crate::error::EngineError;
 use crate::load_options::{LoadOptions, tell_failure};
 
-/// Returns the device for the model of the options.
-pub(crate) fn settle(options: &LoadOptions, automatic: &Automatic) -> DeviceChoice {
+/// Returns the device for the model of the options, or an error if `progress` cancels the measurement.
+pub(crate) fn settle(
+    options: &LoadOptions,
+    automatic: &Automatic,
+    progress: &mut Progress<'_>,
+) -> Result<DeviceChoice, EngineError> {
     let cpu = DeviceChoice::Cpu(automatic.cpu);
     if !mlxk_gpu::may_have_gpus() {
-        return cpu;
+        return Ok(cpu);
     }
-    match decide(options, automatic, &mut mlxk_gpu::first_card) {
-        Ok(true) => automatic.on_gpu(),
-        Ok(false) => cpu,
+    match decide(options, automatic, &mut mlxk_gpu::first_card, progress) {
+        Ok(true) => Ok(automatic.on_gpu()),
+        Ok(false) => Ok(cpu),
+        Err(error @ EngineError::Model(ModelError::Cancelled)) => Err(error),
         Err(error) => {
             tell_failure(&error);
-            cpu
+            Ok(cpu)
         }
     }
 }
@@ -49,6 +54,7 @@ fn decide(
     options: &LoadOptions,
     automatic: &Automatic,
     find: &mut dyn FnMut() -> Option<AdapterInfo>,
+    progress: &mut Progress<'_>,
 ) -> Result<bool, EngineError> {
     let folder = &options.path;
     let Some(facts) = facts(folder, automatic) else {
@@ -68,7 +74,7 @@ fn decide(
     let mut decision = Decision { version, model: folder.clone(), gpu, measured: None };
     if decision.gpu.is_some() && answers(folder)? {
         let cpu = DeviceChoice::Cpu(automatic.cpu);
-        match measure::measure(options, automatic.on_gpu(), cpu) {
+        match measure::measure(options, automatic.on_gpu(), cpu, progress) {
             Ok(measured) => {
                 tracing::info!(
                     gpu = decision.gpu,

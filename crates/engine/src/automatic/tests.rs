@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use mlxk_cpu::CpuOptions;
 use mlxk_gpu::{GpuOptions, adapters};
 use mlxk_testkit::{Kind, Stored, checkpoint};
@@ -15,6 +17,10 @@ fn automatic(folder: &Path) -> Automatic {
     }
 }
 
+fn go_on(_: u64, _: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 #[test]
 fn software_is_not_chosen() {
     let model = checkpoint(Kind::Llama, Stored::Bits(4));
@@ -26,11 +32,11 @@ fn software_is_not_chosen() {
         println!("skipped: this machine has a GPU");
         return;
     }
-    let found = decide(&options, &automatic, &mut mlxk_gpu::first_card).unwrap();
+    let found = decide(&options, &automatic, &mut mlxk_gpu::first_card, &mut go_on).unwrap();
     assert!(!found);
     let known = known(model.path(), &automatic).unwrap();
     assert_eq!((known.gpu, known.measured), (None, None));
-    assert!(!settle(&options, &automatic).is_gpu());
+    assert!(!settle(&options, &automatic, &mut go_on).unwrap().is_gpu());
 }
 
 #[test]
@@ -46,10 +52,15 @@ fn a_model_is_measured_once() {
     let mut looked = 0;
     let mut look = |driver: &str| {
         let found = AdapterInfo { driver: driver.to_owned(), ..card.clone() };
-        let chosen = decide(&options, &automatic, &mut || {
-            looked += 1;
-            Some(found.clone())
-        });
+        let chosen = decide(
+            &options,
+            &automatic,
+            &mut || {
+                looked += 1;
+                Some(found.clone())
+            },
+            &mut go_on,
+        );
         (chosen.unwrap(), known(model.path(), &automatic).unwrap())
     };
     let (chosen, first) = look("1");
@@ -69,6 +80,39 @@ fn a_model_is_measured_once() {
 }
 
 #[test]
+fn a_measurement_ends_when_it_is_cancelled() {
+    let Some(card) = adapters().into_iter().next() else {
+        println!("skipped: there is no GPU, nor a software driver for Vulkan");
+        return;
+    };
+    let model = checkpoint(Kind::Llama, Stored::Bits(4));
+    let folder = tempfile::tempdir().unwrap();
+    let options = LoadOptions::new(model.path());
+    let automatic = automatic(folder.path());
+    let run = |most: usize| {
+        let mut calls = 0;
+        let mut progress = |_, _| {
+            calls += 1;
+            if calls > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let found = decide(&options, &automatic, &mut || Some(card.clone()), &mut progress);
+        (found, calls)
+    };
+    // In the beginning, while the model is loaded, and between tokens.
+    for most in [0, 1, 20, 40] {
+        let (found, calls) = run(most);
+        assert!(
+            matches!(found, Err(EngineError::Model(ModelError::Cancelled))),
+            "{most}: {found:?}"
+        );
+        assert_eq!(calls, most + 1);
+        assert_eq!(known(model.path(), &automatic), None);
+    }
+    let (found, calls) = run(usize::MAX);
+    assert!(found.is_ok() && calls > 41, "{calls}");
+}
+
+#[test]
 fn vectors_are_computed_on_the_processor() {
     let Some(card) = adapters().into_iter().next() else {
         println!("skipped: there is no GPU, nor a software driver for Vulkan");
@@ -78,7 +122,7 @@ fn vectors_are_computed_on_the_processor() {
     let folder = tempfile::tempdir().unwrap();
     let automatic = automatic(folder.path());
     let options = LoadOptions::new(model.path());
-    assert!(!decide(&options, &automatic, &mut || Some(card.clone())).unwrap());
+    assert!(!decide(&options, &automatic, &mut || Some(card.clone()), &mut go_on).unwrap());
     assert_eq!(known(model.path(), &automatic).unwrap().measured, None);
 }
 
@@ -92,7 +136,7 @@ fn a_gpu_that_fails_leaves_the_model_on_the_processor() {
         device: DeviceChoice::Auto(Box::new(automatic)),
         ..LoadOptions::new(model.path())
     };
-    let engine = crate::Engine::load(&options, &mut |_, _| std::ops::ControlFlow::Continue(()));
+    let engine = crate::Engine::load(&options, &mut go_on);
     let engine = engine.unwrap();
     assert!(!engine.is_on_gpu() && engine.device().ends_with("1 thread"), "{}", engine.device());
 }

@@ -41,7 +41,7 @@ impl Models {
         }
         let wanted = self.options(&model);
         let without_gpu = wanted.without_gpu();
-        let options = blocking(move || Ok(wanted.settled())).await?;
+        let options = blocking(move || Ok(wanted.settled(&mut go_on)?)).await?;
         let is_gpu = options.device.is_gpu();
         let started = Instant::now();
         let loaded = self.load_with(&model, options).await;
@@ -97,7 +97,7 @@ impl Models {
         let plan = self.plan(options.clone()).await?;
         let memory_bytes = self.make_room(model, &plan).await?;
         let options = LoadOptions { memory_bytes, ..options };
-        let load = move || Ok(Engine::load(&options, &mut |_, _| ControlFlow::Continue(()))?);
+        let load = move || Ok(Engine::load(&options, &mut go_on)?);
         Ok((blocking(load).await?, memory_bytes))
     }
 
@@ -206,6 +206,11 @@ fn all_pinned(places: usize) -> ApiError {
          with `--max-models`"
     );
     ApiError::new(Kind::Memory, message)
+}
+
+/// Lets a model be loaded to its end. The process doesn't wait for that when it stops.
+fn go_on(_: u64, _: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// Lets models that were about to be unloaded take requests again.
