@@ -1,7 +1,7 @@
 //! Shows a table while it is still arriving. Its columns can change with every row, so it is drawn again and again at
 //! the end of the screen, until the complete table takes its place.
 
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::wrap::Style;
 
@@ -12,10 +12,20 @@ const WRAP: &str = "\x1b[?7h";
 const MIN_HEIGHT: usize = 4;
 
 /// Lines at the end of the screen that can still change. The cursor is below them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Preview {
     lines: Vec<String>,
     width: usize,
+    /// `true` if the terminal breaks lines again when it becomes narrower.
+    reflows: bool,
+}
+
+impl Default for Preview {
+    fn default() -> Self {
+        // xterm and GNU Screen cut lines off instead.
+        let cuts = ["XTERM_VERSION", "STY"].iter().any(|name| std::env::var_os(name).is_some());
+        Self { lines: Vec::new(), width: 0, reflows: !cuts }
+    }
 }
 
 impl Preview {
@@ -27,19 +37,16 @@ impl Preview {
         lines: &str,
         (width, height): (usize, usize),
     ) -> String {
-        if self.width != width {
-            // The terminal may have broken the lines. It is better to leave them than to erase too much.
-            self.lines.clear();
-            self.width = width;
-        }
+        let drawn = self.rows(width).min(height.saturating_sub(1));
+        let is_resized = std::mem::replace(&mut self.width, width) != width;
         let lines = visible(lines, (width, height));
-        let same = if text.is_empty() {
+        let same = if text.is_empty() && !is_resized {
             self.lines.iter().zip(&lines).take_while(|(old, new)| old == new).count()
         } else {
             0
         };
         let mut out = String::new();
-        let erased = self.lines.len() - same;
+        let erased = drawn.saturating_sub(same);
         if erased > 0 {
             // Line by line: tmux keeps a copy of a screen that is cleared from its first column to its end.
             let up = format!("\x1b[{erased}A");
@@ -57,6 +64,24 @@ impl Preview {
         self.lines = lines;
         out
     }
+
+    /// Returns the number of rows that the lines take in a window that is now this wide.
+    fn rows(&self, width: usize) -> usize {
+        let rows =
+            |line: &String| if self.reflows { columns(line).div_ceil(width.max(1)) } else { 1 };
+        self.lines.iter().map(|line| rows(line).max(1)).sum()
+    }
+}
+
+/// Returns the width of a line without its escape sequences and without spaces at its end.
+fn columns(line: &str) -> usize {
+    let mut plain = String::new();
+    let mut parts = line.split("\x1b[");
+    plain.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or("", |(_, text)| text));
+    }
+    plain.trim_end().width()
 }
 
 /// Returns the lines that fit on the screen, with the cursor in the row below them.
@@ -211,14 +236,40 @@ mod tests {
         assert!(lines[6].starts_with("19     │"), "{shown}");
     }
 
+    impl World {
+        /// Gives the window another width. The terminal breaks the lines again, or cuts them off.
+        fn resize(&mut self, width: u16, reflows: bool) {
+            let height = u16::try_from(self.size.1).unwrap();
+            let mut lines = self.everything();
+            if !reflows {
+                let cut = |line: &String| cut(line, width.into()).to_owned();
+                lines = lines.iter().map(cut).collect();
+            }
+            self.size.0 = width.into();
+            self.screen = vt100::Parser::new(nonzero(height), nonzero(width), 1000);
+            self.screen.process(format!("{}\r\n", lines.join("\r\n")).as_bytes());
+            self.preview.reflows = reflows;
+        }
+    }
+
     #[test]
-    fn a_resized_window_loses_nothing() {
-        let mut world = World::new(40, 8);
-        world.push("Look:\n| a | b |\n|---|---|\n| c |");
-        world.size.0 = 30;
-        world.push(" d |\n");
-        world.finish();
-        assert!(world.shown().starts_with("Look:\na │ b\n"), "{}", world.shown());
-        assert!(world.shown().ends_with("c │ d"), "{}", world.shown());
+    fn a_resized_window_has_one_table() {
+        let text =
+            "Look:\n| a | b |\n|---|---|\n| some longer words | `c` |\n| x | and more of them |\n";
+        for (before, after) in [(40, 30), (40, 20), (20, 40), (40, 39), (40, 11)] {
+            for reflows in [true, false] {
+                let mut world = World::new(before, 30);
+                world.push(&text[..text.len() - 6]);
+                world.resize(after, reflows);
+                world.push(&text[text.len() - 6..text.len() - 2]);
+                world.push(&text[text.len() - 2..]);
+                world.finish();
+                let mut expected = World::new(after, 30);
+                expected.push(text);
+                expected.finish();
+                let (shown, expected) = (world.everything(), expected.everything());
+                assert_eq!(shown, expected, "{before} to {after}, {reflows}");
+            }
+        }
     }
 }
