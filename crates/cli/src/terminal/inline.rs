@@ -2,6 +2,10 @@
 
 use super::wrap::Style;
 
+/// Most words of a span. An opening mark without a closing one within them is plain text, so that an answer doesn't wait
+/// for the end of its line.
+const MAX_WORDS: usize = 24;
+
 /// Parses the certain beginning of `text`. Returns its pieces and its length in bytes. With `complete`,
 /// nothing follows on this line and all of it is certain.
 pub(super) fn parse(text: &str, base: Style, complete: bool) -> (Vec<(Style, String)>, usize) {
@@ -97,6 +101,7 @@ fn code(rest: &str, complete: bool) -> Taken<'_> {
     if ticks == rest.len() {
         return if complete { Taken::Literal(ticks) } else { Taken::Undecided };
     }
+    let (rest, complete) = bounded(rest, complete);
     let mut at = ticks;
     while let Some(found) = rest[at..].find('`') {
         let start = at + found;
@@ -130,6 +135,7 @@ fn emphasis(rest: &str, before: Option<char>, complete: bool) -> Taken<'_> {
     if after.is_whitespace() || inside_word {
         return Taken::Literal(count);
     }
+    let (rest, complete) = bounded(rest, complete);
     let mut at = count;
     while let Some(found) = rest[at..].find(mark) {
         let start = at + found;
@@ -146,6 +152,16 @@ fn emphasis(rest: &str, before: Option<char>, complete: bool) -> Taken<'_> {
         at = start + length;
     }
     if complete { Taken::Literal(count) } else { Taken::Undecided }
+}
+
+/// Returns the part in which a span may end, and `true` if nothing follows that could change how it ends.
+fn bounded(rest: &str, complete: bool) -> (&str, bool) {
+    let ends = rest.char_indices().zip(rest.chars().skip(1));
+    let mut ends = ends.filter(|((_, c), next)| !c.is_whitespace() && next.is_whitespace());
+    match ends.nth(MAX_WORDS - 1) {
+        Some(((at, c), _)) => (&rest[..at + c.len_utf8()], true),
+        None => (rest, complete),
+    }
 }
 
 fn run_length(text: &str, mark: char) -> usize {
@@ -188,6 +204,25 @@ mod tests {
             ("**größe:** ok", "<b:größe:> ok"),
         ] {
             assert_eq!(marked(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mark_that_is_never_closed_holds_nothing_back() {
+        let words = |count: usize| vec!["word"; count].join(" ");
+        for mark in ["**", "*", "_", "~~", "`", "``"] {
+            let closed = format!("{mark}{}{mark} end", words(MAX_WORDS));
+            let (pieces, length) = parse(&closed, Style::default(), false);
+            assert_eq!((pieces.len(), length), (2, closed.len()), "{mark}");
+            let open = format!("{mark}{}", words(MAX_WORDS));
+            assert_eq!(parse(&open, Style::default(), false).1, 0, "{mark}");
+            // After the next space, it is certain that the mark is text.
+            let open = open + " and";
+            assert_eq!(parse(&open, Style::default(), false).1, open.len(), "{mark}");
+            // That doesn't change if a mark comes later.
+            let late = format!("{open} more{mark} end");
+            let (pieces, _) = parse(&late, Style::default(), true);
+            assert_eq!(pieces, [(Style::default(), late)], "{mark}");
         }
     }
 
