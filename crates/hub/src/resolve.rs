@@ -15,7 +15,7 @@ use crate::reference::{PypiSpec, Reference};
 use crate::repo_id::RepoId;
 use crate::resolution::{ImportPlan, ImportSource, Matching, NotLocal, Resolution, Resolved};
 use crate::store::Store;
-use crate::store::{SourceFile, StoredModel, as_model_name};
+use crate::store::{SourceFile, StoredModel, as_model_name, only};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, is_checkpoint, workspaces};
 
@@ -240,8 +240,8 @@ impl Search<'_> {
                 let own = workspaces.iter().map(|workspace| workspace.name.clone());
                 let stored = models.iter().map(|model| model.name.clone());
                 let cached = repos.iter().map(|repo| repo.id.to_string());
-                let candidates = own.chain(stored).chain(cached).collect();
-                return Err(ReferenceError::Ambiguous { name: name.to_owned(), candidates }.into());
+                let candidates = own.chain(stored).chain(cached);
+                return Err(ReferenceError::ambiguous(name, candidates).into());
             }
         })
     }
@@ -393,16 +393,12 @@ impl Search<'_> {
         if !matches!(error, HubError::Ollama(OllamaError::NotFound { .. })) {
             return Err(error);
         }
-        match Store::new(self.locations).all_of_ollama(name)?.as_slice() {
-            [] => Err(error),
-            [model] => {
+        let imports = Store::new(self.locations).all_of_ollama(name)?;
+        match only(&format!("ollama:{name}"), &imports)? {
+            None => Err(error),
+            Some(model) => {
                 let found = Resolved { changed: true, ..Resolved::imported(model)? };
                 Ok(Resolution::Local(found))
-            }
-            several => {
-                let candidates = several.iter().map(|model| model.name.clone()).collect();
-                let name = format!("ollama:{name}");
-                Err(ReferenceError::Ambiguous { name, candidates }.into())
             }
         }
     }

@@ -109,6 +109,18 @@ impl Store {
     }
 }
 
+/// Returns the only one of the models that a name means.
+pub(crate) fn only<'m>(name: &str, models: &'m [StoredModel]) -> Result<Option<&'m StoredModel>> {
+    match models {
+        [] => Ok(None),
+        [model] => Ok(Some(model)),
+        several => {
+            let names = several.iter().map(|model| model.name.clone());
+            Err(ReferenceError::ambiguous(name, names).into())
+        }
+    }
+}
+
 impl Origin {
     /// Returns the origin recorded in `folder`, or `None` if it is missing or unreadable.
     pub(crate) fn read(folder: &Path) -> Option<Self> {

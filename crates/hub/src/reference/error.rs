@@ -83,6 +83,11 @@ pub struct Unreached {
 impl_error!(ReferenceError);
 
 impl ReferenceError {
+    /// Returns the error for a name that means several models.
+    pub(crate) fn ambiguous(name: &str, candidates: impl Iterator<Item = String>) -> Self {
+        Self::Ambiguous { name: name.to_owned(), candidates: candidates.collect() }
+    }
+
     /// Returns the full names that an ambiguous one may stand for.
     pub(crate) fn candidates(&self) -> Option<Vec<String>> {
         match self {

@@ -13,7 +13,7 @@ use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
 use crate::remove::error::RemoveError;
 use crate::repo_id::{DEFAULT_ORG, RepoId};
-use crate::store::{Store, StoredModel};
+use crate::store::{Store, StoredModel, only};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, workspaces};
 
@@ -156,7 +156,7 @@ impl Search<'_> {
                     return self.removal(candidate, revision, named);
                 }
                 several => {
-                    return Err(ambiguous(name, several.iter().map(|found| found.name.clone())));
+                    return Err(several_fit(name, several));
                 }
             }
         }
@@ -201,7 +201,7 @@ impl Search<'_> {
         match meant.as_slice() {
             [] => Ok(None),
             [candidate] => Ok(Some(candidate)),
-            several => Err(ambiguous(name, several.iter().map(|found| found.name.clone()))),
+            several => Err(several_fit(name, several)),
         }
     }
 
@@ -302,18 +302,9 @@ fn likeness(written: &str, full: &str) -> Named {
     if is_it(full) || bare.is_some_and(is_it) { Named::OtherCase } else { Named::Part }
 }
 
-/// Returns the only one of the models that a name means.
-fn only<'m>(name: &str, models: &'m [StoredModel]) -> Result<Option<&'m StoredModel>> {
-    match models {
-        [] => Ok(None),
-        [model] => Ok(Some(model)),
-        several => Err(ambiguous(name, several.iter().map(|model| model.name.clone()))),
-    }
-}
-
-fn ambiguous(name: &str, candidates: impl Iterator<Item = String>) -> HubError {
-    let candidates = candidates.collect();
-    ReferenceError::Ambiguous { name: name.to_owned(), candidates }.into()
+fn several_fit(name: &str, candidates: &[&Candidate]) -> HubError {
+    let names = candidates.iter().map(|candidate| candidate.name.clone());
+    ReferenceError::ambiguous(name, names).into()
 }
 
 fn short_of(full: &str) -> &str {
