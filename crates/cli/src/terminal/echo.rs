@@ -1,28 +1,51 @@
 //! Hides what the user types while something else is printed, and restores the terminal if the process ends early.
 
 use std::io::IsTerminal;
-#[cfg(unix)]
 use std::sync::{Mutex, PoisonError};
 
 #[cfg(unix)]
-use nix::sys::termios::{InputFlags, LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{
+    InputFlags, LocalFlags, SetArg, Termios, tcgetattr, tcsetattr,
+};
+
+/// Settings of the terminal to restore when this is dropped.
+struct Restored {
+    #[cfg(unix)]
+    before: Option<Termios>,
+}
+
+#[cfg(unix)]
+impl Drop for Restored {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // If the terminal is gone, the next read says so.
+            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, before);
+        }
+    }
+}
+
+impl Restored {
+    /// Applies the settings that `change` makes of the current ones, if standard input is a terminal.
+    #[cfg(unix)]
+    fn after(change: impl FnOnce(&Termios) -> Option<Termios>) -> Self {
+        let stdin = std::io::stdin();
+        let before = tcgetattr(&stdin).ok().filter(|before| {
+            change(before).is_some_and(|after| tcsetattr(&stdin, SetArg::TCSANOW, &after).is_ok())
+        });
+        Self { before }
+    }
+}
 
 /// Turns off the echo of the terminal until it is dropped. Typed text is still kept for the next prompt, and Ctrl-C
 /// still interrupts. It does nothing if standard input is not a terminal, and on Windows, which only echoes while a
 /// program reads a line.
 #[must_use = "the echo returns when this is dropped"]
-pub(crate) struct Silence {
-    /// The settings of the terminal before.
-    #[cfg(unix)]
-    before: Option<Termios>,
-}
+pub(crate) struct Silence(#[expect(dead_code, reason = "it is there to be dropped")] Restored);
 
 impl Silence {
     #[cfg(unix)]
     pub(crate) fn begin() -> Self {
-        let stdin = std::io::stdin();
-        let before = tcgetattr(&stdin).ok();
-        if let Some(before) = &before {
+        Self(Restored::after(|before| {
             let mut silent = before.clone();
             // Outside of lines, the terminal keeps Ctrl-D and the like as characters, for the prompt.
             silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON);
@@ -30,60 +53,30 @@ impl Silence {
             silent.input_flags.remove(InputFlags::ICRNL);
             // Ctrl-C would discard what was typed before it.
             silent.local_flags.insert(LocalFlags::NOFLSH);
-            // If the terminal is gone, the next read says so.
-            let _ = tcsetattr(&stdin, SetArg::TCSANOW, &silent);
-        }
-        Self { before }
+            Some(silent)
+        }))
     }
 
     #[cfg(not(unix))]
     pub(crate) fn begin() -> Self {
-        Self {}
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Silence {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, before);
-        }
+        Self(Restored {})
     }
 }
 
 /// Turns on the echo and whole lines during a question, if a [`Silence`] turned them off. It does nothing unless the
 /// settings were remembered.
 #[must_use = "the silence returns when this is dropped"]
-pub(crate) struct Question {
-    /// The settings of the terminal during the silence.
-    #[cfg(unix)]
-    silent: Option<Termios>,
-}
+pub(crate) struct Question(#[expect(dead_code, reason = "it is there to be dropped")] Restored);
 
 impl Question {
     #[cfg(unix)]
     pub(crate) fn begin() -> Self {
-        let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let silent = before.and_then(|before| {
-            let silent = tcgetattr(std::io::stdin()).ok()?;
-            tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before).ok()?;
-            Some(silent)
-        });
-        Self { silent }
+        Self(Restored::after(|_| BEFORE.lock().unwrap_or_else(PoisonError::into_inner).clone()))
     }
 
     #[cfg(not(unix))]
     pub(crate) fn begin() -> Self {
-        Self {}
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Question {
-    fn drop(&mut self) {
-        if let Some(silent) = &self.silent {
-            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, silent);
-        }
+        Self(Restored {})
     }
 }
 
