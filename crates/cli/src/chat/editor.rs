@@ -18,7 +18,7 @@ use rustyline::{
 use super::input_wrap::{InputWrap, Pending, unbroken, unmarked};
 use super::{command, settings};
 use crate::conversations::Folder;
-use crate::{Context, complete, confirm, interrupt, terminal};
+use crate::{Context, complete, confirm, interrupt, output, terminal};
 
 pub(super) const PROMPT: &str = ">>> ";
 const MAX_HISTORY: usize = 1000;
@@ -39,6 +39,8 @@ pub(super) enum Editor {
         history: PathBuf,
         /// `true` if lines become part of the history.
         keeps: bool,
+        /// Text that was typed before there was a prompt.
+        typed: String,
     },
     Pipe,
 }
@@ -82,7 +84,8 @@ impl Editor {
             // It does not exist before the first chat.
             let _ = editor.load_history(&history);
         }
-        Ok(Self::Terminal { editor: Box::new(editor), history, keeps })
+        let typed = terminal::take_typed();
+        Ok(Self::Terminal { editor: Box::new(editor), history, keeps, typed })
     }
 
     pub(super) fn is_terminal(&self) -> bool {
@@ -98,11 +101,19 @@ impl Editor {
 
     /// Reads the next line, or several joined by quotes or Alt-Enter.
     pub(super) fn read(&mut self) -> anyhow::Result<Line> {
-        let (editor, keeps) = match self {
-            Self::Terminal { editor, keeps, .. } => (editor, *keeps),
+        let (editor, keeps, typed) = match self {
+            Self::Terminal { editor, keeps, typed, .. } => (editor, *keeps, typed),
             Self::Pipe => return Ok(read_plain()?),
         };
-        interrupt::while_idle(|| match editor.readline(PROMPT) {
+        if let Some(text) = take_input(typed) {
+            output::stdout().text(format_args!("{PROMPT}{text}\n"))?;
+            if keeps {
+                editor.add_history_entry(text.as_str())?;
+            }
+            return Ok(Line::Text(text));
+        }
+        let typed = std::mem::take(typed);
+        interrupt::while_idle(|| match editor.readline_with_initial(PROMPT, (&typed, "")) {
             Ok(text) => {
                 let text = unbroken(&text);
                 if keeps {
@@ -137,12 +148,27 @@ impl Editor {
 
     /// Saves the input history for the next chat.
     pub(super) fn save(&mut self) {
-        if let Self::Terminal { editor, history, keeps: true } = self {
+        if let Self::Terminal { editor, history, keeps: true, .. } = self {
             // A chat should not fail at its end because of the history.
             let _ = history.parent().map(std::fs::create_dir_all);
             let _ = editor.save_history(history);
         }
     }
+}
+
+/// Takes the first complete input off a text: a line, or several joined by quotes.
+fn take_input(typed: &mut String) -> Option<String> {
+    let mut end = 0;
+    while let Some(length) = typed[end..].find('\n') {
+        end += length + 1;
+        if !command::is_incomplete(&typed[..end]) {
+            let rest = typed.split_off(end);
+            let mut input = std::mem::replace(typed, rest);
+            input.pop();
+            return Some(input);
+        }
+    }
+    None
 }
 
 fn read_plain() -> std::io::Result<Line> {
@@ -249,3 +275,20 @@ impl Validator for Assistance {
 }
 
 impl Helper for Assistance {}
+
+#[cfg(test)]
+mod tests {
+    use super::take_input;
+
+    #[test]
+    fn early_lines_are_messages() {
+        let mut typed = "one\n\n\"\"\"two\nthree\"\"\"\nfou".to_owned();
+        for expected in ["one", "", "\"\"\"two\nthree\"\"\""] {
+            assert_eq!(take_input(&mut typed).as_deref(), Some(expected));
+        }
+        assert_eq!((take_input(&mut typed), typed.as_str()), (None, "fou"));
+        let mut typed = "\"\"\"two\nthree\n".to_owned();
+        assert_eq!(take_input(&mut typed), None);
+        assert_eq!(typed, "\"\"\"two\nthree\n");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 #[cfg(unix)]
 use nix::sys::termios::{
-    InputFlags, LocalFlags, SetArg, Termios, tcgetattr, tcsetattr,
+    InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
 
 /// Settings of the terminal to restore when this is dropped.
@@ -85,13 +85,51 @@ impl Question {
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Remembers the settings of the terminal for [`restore`], if a chat begins. Then turns off the echo until its first
-/// prompt, so that what is typed meanwhile waits for it.
+/// prompt, so that what is typed meanwhile waits for it. [`take_typed`] returns what was typed before.
 pub(crate) fn begin_chat() -> Option<Silence> {
     if !std::io::stdin().is_terminal() {
         return None;
     }
     remember();
-    Some(Silence::begin())
+    let silence = Silence::begin();
+    let typed = read_typed();
+    *TYPED.lock().unwrap_or_else(PoisonError::into_inner) = typed;
+    Some(silence)
+}
+
+/// Text that was typed before the chat turned off the echo.
+static TYPED: Mutex<String> = Mutex::new(String::new());
+
+/// Returns the text that was typed before the chat turned off the echo. Its lines end with a line feed, which the
+/// prompt would take for a line break in a message.
+pub(crate) fn take_typed() -> String {
+    std::mem::take(&mut *TYPED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Reads what the terminal already has, without waiting for more.
+#[cfg(unix)]
+fn read_typed() -> String {
+    const MOST_BYTES: usize = 1 << 16;
+    let _at_once = Restored::after(|before| {
+        let mut at_once = before.clone();
+        at_once.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
+        at_once.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        Some(at_once)
+    });
+    let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+    while bytes.len() < MOST_BYTES {
+        match nix::unistd::read(std::io::stdin(), &mut part) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => bytes.extend_from_slice(&part[..count]),
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes).replace('\r', "\n");
+    super::sanitize(&text)
+}
+
+#[cfg(not(unix))]
+fn read_typed() -> String {
+    String::new()
 }
 
 #[cfg(unix)]

@@ -11,7 +11,7 @@ mod wrap;
 
 use unicode_width::UnicodeWidthStr;
 
-pub(crate) use echo::{Question, Silence, begin_chat, restore};
+pub(crate) use echo::{Question, Silence, begin_chat, restore, take_typed};
 pub(crate) use markdown::Markdown;
 pub(crate) use preview::Preview;
 pub(crate) use wrap::{Style, Wrapper};
