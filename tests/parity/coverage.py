@@ -103,7 +103,7 @@ def main():
         "# Coverage of mlx-lm's models", "",
         "*Written by `tests/parity/coverage.py`; do not edit.*", "",
         f"mlx-lm {version} has {len(known)} model types. {len(compared)} are compared by goldens, "
-        f"{len(named)} are other names of these, and {len(missing)} are left out.", "",
+        f"{len(named)} {'is another name' if len(named) == 1 else 'are other names'} of these, and {len(missing)} are left out.", "",
         "The error is the largest max |Δlogit| over the standard deviation of the logits, in exact mode. For each of "
         "these types, prompts in chunks, in batches, on several threads, in forks and after wrong drafts have the "
         "same bits as alone and at once.", "",
