@@ -1,7 +1,9 @@
 //! Operations that become one kernel without exact mode, against the same operations on the processor.
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
+#[path = "../../../tests/devices/common.rs"]
 mod common;
+mod device;
 
 use common::{Pair, assert_within, input, read, tensor, values};
 use mlxk_gpu::Tuning;
@@ -79,7 +81,7 @@ fn blocks_of_decoders() {
     ];
     // Threads turn values into whole numbers together, or each by itself.
     for shares in [1, usize::MAX] {
-        pair.gpu.set_tuning(Tuning { shares, ..Tuning::default() });
+        pair.device.set_tuning(Tuning { shares, ..Tuning::default() });
         for (mode, dtype, sizes) in cases {
             let found = pair.both(|ops| block(ops, mode, dtype, sizes));
             let case = format!("{mode:?} {dtype} {sizes:?}, from {shares} parts");
@@ -98,7 +100,7 @@ fn blocks_of_decoders_with_many_rows() {
         (affine(8, 64), Dtype::F16, [258, 128, 256]),
         (affine(4, 128), Dtype::F16, [128, 512, 4096]),
     ];
-    if pair.gpu.info().matrix_tiles.is_empty() {
+    if pair.device.info().matrix_tiles.is_empty() {
         eprintln!("without matrix units: the GPU has none");
     } else {
         // Long rows have workgroups of another shape, and would take other devices minutes.
@@ -205,7 +207,7 @@ fn mixtures_of_experts() {
         (Mixture { mode: affine(3, 64), ..plain }, [2, 64, 128]),
     ];
     for shares in [1, usize::MAX] {
-        pair.gpu.set_tuning(Tuning { shares, ..Tuning::default() });
+        pair.device.set_tuning(Tuning { shares, ..Tuning::default() });
         for (spec, sizes) in cases {
             let found = pair.both(|ops| mixture(ops, &spec, sizes));
             // Weights are exponential in what a quantized router finds.

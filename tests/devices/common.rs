@@ -1,52 +1,45 @@
-//! A GPU next to the processor's portable kernels, which the kernels are compared with.
+//! A device next to the processor's portable kernels, which it is compared with. The tests of a device have a module
+//! `device` that opens it.
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails by it, and says what it skips"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::cell::RefCell;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
-use mlxk_gpu::{Gpu, GpuOptions, adapters};
 use mlxk_ops::{Act, Batch, CacheSpec, KvFormat, Ops, Sequence};
 use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
+use crate::device::{self, Device};
+
 /// The two devices.
 pub(crate) struct Pair {
     pub(crate) cpu: Cpu,
-    pub(crate) gpu: Gpu,
+    pub(crate) device: Device,
 }
 
-/// Opens the fastest adapter, or the one in software. Returns `None` and says so if there is none.
+/// Opens the device in exact mode. Returns `None` and says so if it isn't here.
 pub(crate) fn open(kv: KvFormat) -> Option<Pair> {
     open_with(kv, true)
 }
 
-/// Opens a GPU that is in exact mode or not.
+/// Opens the device in exact mode or not.
 pub(crate) fn open_with(kv: KvFormat, exact: bool) -> Option<Pair> {
-    let Some(adapter) = adapters().first().map(|adapter| adapter.name.clone()) else {
-        eprintln!("skipped: there is no GPU, nor Mesa's software driver for Vulkan");
-        return None;
-    };
-    let options =
-        GpuOptions { adapter: Some(adapter), exact, kv: Some(kv), ..GpuOptions::default() };
+    let device = device::open(kv, exact)?;
     let cpu = CpuOptions {
         threads: Some(1),
         exact: true,
         kv: Some(kv),
         instructions: Some(InstructionSet::Portable),
     };
-    Some(Pair { cpu: Cpu::new(cpu).unwrap(), gpu: Gpu::open(options).unwrap() })
+    Some(Pair { cpu: Cpu::new(cpu).unwrap(), device })
 }
 
 impl Pair {
     /// Does the same on both devices. The first result is that of the processor.
     pub(crate) fn both<T>(&mut self, run: impl Fn(&mut dyn Ops) -> T) -> [T; 2] {
-        [run(&mut self.cpu), run(&mut self.gpu)]
+        [run(&mut self.cpu), run(&mut self.device)]
     }
 }
 
