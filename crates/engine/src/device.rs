@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use mlxk_cpu::{Cpu, CpuOptions};
 #[cfg(feature = "gpu")]
 use mlxk_gpu::{Gpu, GpuOptions};
+use mlxk_mlx::{Mlx, MlxOptions};
 use mlxk_ops::{KvFormat, Ops};
 
 use crate::error::EngineError;
@@ -27,6 +28,8 @@ pub enum DeviceChoice {
         /// Number of layers on the GPU, the last ones; the others stay on the processor. If `None`, as many as fit.
         layers: Option<usize>,
     },
+    /// Apple's MLX, if its C library is installed.
+    Mlx(MlxOptions),
 }
 
 impl Default for DeviceChoice {
@@ -107,6 +110,12 @@ impl DeviceChoice {
         }
     }
 
+    /// Returns MLX. If `library` is `None`, its C library is looked for in the usual places.
+    pub fn mlx(arithmetic: Arithmetic, library: Option<PathBuf>) -> Self {
+        let Arithmetic { exact, kv } = arithmetic;
+        Self::Mlx(MlxOptions { library, exact, kv })
+    }
+
     /// Returns the device that is faster for the model, of the processor and the first GPU that isn't software. What
     /// was measured is kept in the folder `decisions`; `surroundings` is whatever else the choice of a driver depends
     /// on. In a build without GPUs, that is the processor.
@@ -130,10 +139,15 @@ impl DeviceChoice {
         }
     }
 
-    /// Returns `true` for a GPU.
+    /// Returns `true` if a row has the same bits whatever the other rows of its step are.
+    pub(crate) fn computes_rows_alike(&self) -> bool {
+        !matches!(self, Self::Mlx(_))
+    }
+
+    /// Returns `true` for a GPU. MLX knows when it is open if it has one; see [`Device::is_gpu`].
     pub fn is_gpu(&self) -> bool {
         match self {
-            Self::Cpu(_) => false,
+            Self::Cpu(_) | Self::Mlx(_) => false,
             #[cfg(feature = "gpu")]
             Self::Auto(_) => false,
             #[cfg(feature = "gpu")]
@@ -149,13 +163,14 @@ impl DeviceChoice {
             Self::Auto(_) => 256,
             #[cfg(feature = "gpu")]
             Self::Gpu { .. } => 512,
+            Self::Mlx(_) => 512,
         }
     }
 
     /// Returns where the layers of a model belong.
     pub(crate) fn layers(&self) -> Layers {
         match self {
-            Self::Cpu(_) => Layers::Together,
+            Self::Cpu(_) | Self::Mlx(_) => Layers::Together,
             #[cfg(feature = "gpu")]
             Self::Auto(_) => Layers::Together,
             #[cfg(feature = "gpu")]
@@ -177,6 +192,7 @@ impl DeviceChoice {
             #[cfg(feature = "gpu")]
             Self::Auto(automatic) => automatic.cpu,
             Self::Cpu(options) => *options,
+            Self::Mlx(_) => unreachable!("MLX has all layers"),
         };
         Ok(Cpu::new(options)?)
     }
@@ -188,6 +204,7 @@ impl DeviceChoice {
             Self::Auto(automatic) => automatic.cpu.kv_format(),
             #[cfg(feature = "gpu")]
             Self::Gpu { options, .. } => options.kv_format(),
+            Self::Mlx(options) => options.kv_format(),
         }
     }
 
@@ -199,6 +216,7 @@ impl DeviceChoice {
             Self::Auto(automatic) => automatic.cpu,
             #[cfg(feature = "gpu")]
             Self::Gpu { options, .. } => return open_gpu(options),
+            Self::Mlx(options) => return open_mlx(options, self.budget()),
         };
         if options.threads == Some(0) {
             let (option, expected) = ("threads", "at least 1");
@@ -207,14 +225,14 @@ impl DeviceChoice {
         let cpu = Cpu::new(options)?;
         let plural = if cpu.threads() == 1 { "" } else { "s" };
         let name = format!("{} · {} thread{plural}", cpu.instruction_set(), cpu.threads());
-        Ok(Device { ops: Box::new(cpu), name, budget: self.budget() })
+        Ok(Device { ops: Box::new(cpu), name, budget: self.budget(), is_gpu: false })
     }
 
     /// Returns the memory that the device would state, without opening it.
     pub fn budget(&self) -> MemoryBudget {
         let kv_format = self.budget_format();
         let available_bytes = match self {
-            Self::Cpu(_) => mlxk_memory::available_bytes(),
+            Self::Cpu(_) | Self::Mlx(_) => mlxk_memory::available_bytes(),
             #[cfg(feature = "gpu")]
             Self::Auto(_) => mlxk_memory::available_bytes(),
             #[cfg(feature = "gpu")]
@@ -231,7 +249,20 @@ fn open_gpu(options: &GpuOptions) -> Result<Device, EngineError> {
     // The open adapter tells its memory. Looking for it again would start the driver a second time.
     let available_bytes = gpu.info().memory_bytes;
     let budget = MemoryBudget { available_bytes, kv_format: options.kv_format() };
-    Ok(Device { ops: Box::new(gpu), name, budget })
+    Ok(Device { ops: Box::new(gpu), name, budget, is_gpu: true })
+}
+
+/// Opens MLX, whose GPU shares the memory of the system but may use a part of it only.
+fn open_mlx(options: &MlxOptions, budget: MemoryBudget) -> Result<Device, EngineError> {
+    let mlx = Mlx::open(options.clone())?;
+    let (name, is_gpu) = (mlx.name().to_owned(), mlx.has_gpu());
+    let available_bytes = [budget.available_bytes, mlx.memory_bytes()].into_iter().flatten().min();
+    Ok(Device {
+        ops: Box::new(mlx),
+        name,
+        budget: MemoryBudget { available_bytes, ..budget },
+        is_gpu,
+    })
 }
 
 /// A device that is ready to load a model.
@@ -242,12 +273,16 @@ pub struct Device {
     pub name: String,
     /// Memory for the plan.
     pub budget: MemoryBudget,
+    /// `true` for a GPU.
+    pub is_gpu: bool,
 }
 
 impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { ops: _, name, budget } = self;
-        f.debug_struct("Device").field("name", name).field("budget", budget).finish_non_exhaustive()
+        let Self { ops: _, name, budget, is_gpu } = self;
+        let mut fields = f.debug_struct("Device");
+        fields.field("name", name).field("budget", budget).field("is_gpu", is_gpu);
+        fields.finish_non_exhaustive()
     }
 }
 

@@ -89,7 +89,7 @@ impl Engine {
         check(options)?;
         let text = read_text(&options.path)?;
         let defaults = SamplingDefaults::open(&options.path)?;
-        let Placed { checkpoint, shape, plan, mut ops, model, name } =
+        let Placed { checkpoint, shape, plan, mut ops, model, name, is_gpu } =
             Placed::load(device, options, progress)?;
         let mut embed = EmbedSide::load(&checkpoint, &shape, plan.context, &mut *ops)?;
         ops.configure_cache(model.cache());
@@ -132,7 +132,6 @@ impl Engine {
         let worker = Worker::start(scheduler)?;
         let (path, load_time) = (options.path.clone(), started.elapsed());
         let output = shape.output;
-        let is_on_gpu = options.device.is_gpu();
         Ok(Self {
             path,
             worker,
@@ -142,7 +141,7 @@ impl Engine {
             plan,
             kv_bytes,
             device: name,
-            is_on_gpu,
+            is_on_gpu: is_gpu,
             load_time,
         })
     }
@@ -416,7 +415,8 @@ fn limits(options: &LoadOptions, plan: &MemoryPlan) -> Limits {
         kv_bytes: plan.kv_bytes,
         kept_positions: if options.reuse_prefixes { kept_positions(plan) } else { 0 },
         context: plan.context,
-        prompt_lookup: options.prompt_lookup,
+        // Several rows must give the bits of single ones, or a draft would change an answer.
+        prompt_lookup: options.prompt_lookup && options.device.computes_rows_alike(),
         draft_always: options.draft_always,
         migrate_weights: options.migrate_weights,
     }

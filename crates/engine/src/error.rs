@@ -34,6 +34,12 @@ pub enum EngineError {
     #[cfg(feature = "gpu")]
     #[error(transparent)]
     Gpu(#[from] mlxk_gpu::GpuError),
+    /// A number of layers was set for a device that has them all.
+    #[error("MLX computes all layers of a model; leave `--gpu-layers` out, or use `--device gpu`")]
+    NoLayersForMlx,
+    /// MLX could not be opened.
+    #[error(transparent)]
+    Mlx(#[from] mlxk_mlx::MlxError),
     /// The system refused to start a thread.
     #[error("Cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),

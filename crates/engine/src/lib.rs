@@ -45,13 +45,12 @@ mod bytes;
 mod cache;
 pub mod choices;
 mod device;
+mod device_test;
 mod draft;
 pub mod embed;
 mod engine;
 mod error;
 mod generation;
-#[cfg(feature = "gpu")]
-mod gpu_test;
 mod grammar;
 mod huge_pages;
 mod load_options;
@@ -76,11 +75,12 @@ pub use automatic::{Decision, Measured, Speeds};
 #[cfg(feature = "gpu")]
 pub use device::Automatic;
 pub use device::{Arithmetic, Device, DeviceChoice, MemoryBudget};
+#[cfg(feature = "gpu")]
+pub use device_test::gpu_test;
+pub use device_test::{DeviceDifference, DeviceTest, mlx_test};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use generation::{CancelHandle, Generation, Recipient, Sink};
-#[cfg(feature = "gpu")]
-pub use gpu_test::{GpuDifference, GpuTest, gpu_test};
 pub use grammar::{CompiledFormat, Compiling, rewritten_schema, stuck_formats};
 pub use load_options::{LoadOptions, SpillOptions};
 pub use mlxk_chat::{
@@ -90,6 +90,7 @@ pub use mlxk_chat::{
 pub use mlxk_cpu::{CpuOptions, InstructionSet};
 #[cfg(feature = "gpu")]
 pub use mlxk_gpu::{AdapterInfo, AdapterKind, GpuOptions, adapters};
+pub use mlxk_mlx::installed as installed_mlx;
 pub use mlxk_models::{Output, Progress};
 pub use mlxk_ops::KvFormat;
 pub use plan::{MemoryPlan, default_cache_bytes};

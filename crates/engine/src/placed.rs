@@ -19,6 +19,8 @@ pub(crate) struct Placed {
     pub(crate) model: Box<dyn Model>,
     /// Name of the device.
     pub(crate) name: String,
+    /// `true` if it is a GPU.
+    pub(crate) is_gpu: bool,
 }
 
 impl Placed {
@@ -28,7 +30,7 @@ impl Placed {
         options: &LoadOptions,
         progress: &mut Progress<'_>,
     ) -> Result<Self, EngineError> {
-        let Device { mut ops, mut name, budget } = device;
+        let Device { mut ops, mut name, budget, is_gpu } = device;
         let checkpoint = Checkpoint::open(&options.path)?;
         let shape = mlxk_models::shape(&checkpoint)?;
         let plan = MemoryPlan::of(options, &budget, &checkpoint, &shape)?;
@@ -47,6 +49,6 @@ impl Placed {
         checkpoint.will_need();
         let mut quietly = |done, total| progress(done, total);
         let model = mlxk_models::load(&checkpoint, &mut *ops, &mut quietly)?;
-        Ok(Self { checkpoint, shape, plan, ops, model, name })
+        Ok(Self { checkpoint, shape, plan, ops, model, name, is_gpu })
     }
 }

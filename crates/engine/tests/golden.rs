@@ -2,7 +2,7 @@
 //!
 //! `MLXK_TEST_HUB` names a Hugging Face cache folder (the one that holds `models--*`). Without it
 //! the test prints a line and passes. A checkpoint that is not in the cache is named and left out;
-//! one has to remain.
+//! one has to remain. If `MLXK_MLX_LIBRARY` names the C library of MLX, the answers are computed there, too.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mlxk_engine::{
-    CpuOptions, DeviceChoice, Engine, Event, LoadOptions, Message, PromptInput, Request, Sampling,
-    TokenInfo,
+    Arithmetic, CpuOptions, DeviceChoice, Engine, Event, LoadOptions, Message, PromptInput,
+    Request, Sampling, TokenInfo,
 };
 use mlxk_text::RenderOptions;
 use serde::Deserialize;
@@ -78,19 +78,31 @@ fn compare(hub: &Path, name: &str, checkpoint: &Checkpoint, prompts: &[Prompt]) 
         eprintln!("skipped: {name} at {} is not in the cache", checkpoint.commit);
         return false;
     }
-    let device = DeviceChoice::Cpu(CpuOptions { exact: true, ..CpuOptions::default() });
-    let options = LoadOptions { device, ..LoadOptions::new(path) };
-    let engine = Engine::load(&options, &mut |_, _| std::ops::ControlFlow::Continue(()))
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert_eq!(prompts.len(), checkpoint.answers.len());
-    let (mut tokens, mut worst) = (0, 0.0_f32);
-    for (prompt, answer) in prompts.iter().zip(&checkpoint.answers) {
-        worst = worst.max(compare_answer(&engine, prompt, answer));
-        tokens += answer.ids.len();
+    for device in devices() {
+        let options = LoadOptions { device, ..LoadOptions::new(&path) };
+        let engine = Engine::load(&options, &mut |_, _| std::ops::ControlFlow::Continue(()))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(prompts.len(), checkpoint.answers.len());
+        let (mut tokens, mut worst) = (0, 0.0_f32);
+        for (prompt, answer) in prompts.iter().zip(&checkpoint.answers) {
+            worst = worst.max(compare_answer(&engine, prompt, answer));
+            tokens += answer.ids.len();
+        }
+        let (device, count) = (engine.device(), prompts.len());
+        eprintln!(
+            "{name} on {device}: {count} prompts, {tokens} tokens, log-probabilities within {worst:.1e}"
+        );
     }
-    let count = prompts.len();
-    eprintln!("{name}: {count} prompts, {tokens} tokens, log-probabilities within {worst:.1e}");
     true
+}
+
+/// Returns the processor, and MLX if it is here, in exact mode.
+fn devices() -> Vec<DeviceChoice> {
+    let cpu = DeviceChoice::Cpu(CpuOptions { exact: true, ..CpuOptions::default() });
+    let library = std::env::var_os("MLXK_MLX_LIBRARY").map(PathBuf::from);
+    let exact = Arithmetic { exact: true, ..Arithmetic::default() };
+    let mlx = library.map(|library| DeviceChoice::mlx(exact, Some(library)));
+    std::iter::once(cpu).chain(mlx).collect()
 }
 
 /// Returns the largest difference of a log-probability.

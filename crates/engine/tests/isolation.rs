@@ -311,7 +311,7 @@ fn failing_engine(folder: &TempDir) -> (Engine, Switches) {
     let inner = Cpu::new(options).unwrap();
     let budget = without_reuse(folder).device.budget();
     let ops = Box::new(Failing { inner, switches: switches.clone() });
-    let device = Device { ops, name: "a test".to_owned(), budget };
+    let device = Device { ops, name: "a test".to_owned(), budget, is_gpu: false };
     let load =
         Engine::load_on(device, &without_reuse(folder), &mut |_, _| ControlFlow::Continue(()));
     (load.unwrap(), switches)

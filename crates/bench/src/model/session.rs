@@ -58,7 +58,7 @@ impl Session {
             started,
             loaded: nothing,
         };
-        let (folder, settings) = (folder.to_owned(), settings.clone());
+        let (folder, settings) = (folder.to_owned(), Box::new(settings.clone()));
         match session.ask(&Order::Load { folder, settings, positions })? {
             Reply::Loaded(loaded) => session.loaded = loaded,
             other => return Err(session.odd(other)),

@@ -40,7 +40,7 @@ pub struct EngineSettings {
 /// A GPU, see [`DeviceChoice::gpu`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GpuSettings {
-    /// Name of the GPU, or `auto` for the faster device.
+    /// Name of the GPU, `auto` for the faster device, or `mlx`.
     pub name: String,
     /// Folder of its compiled kernels.
     pub kernels: PathBuf,
@@ -51,6 +51,9 @@ pub struct GpuSettings {
     pub decisions: PathBuf,
     /// See [`DeviceChoice::automatic`].
     pub surroundings: String,
+    /// See [`DeviceChoice::mlx`].
+    #[serde(default)]
+    pub mlx_library: Option<PathBuf>,
 }
 
 impl EngineSettings {
@@ -67,7 +70,7 @@ pub(super) enum Order {
     /// Loads a model. Must be the first order.
     Load {
         folder: PathBuf,
-        settings: EngineSettings,
+        settings: Box<EngineSettings>,
         /// Number of positions for all prompts and answers together.
         positions: usize,
     },
@@ -185,9 +188,14 @@ fn load(
         instructions: settings.instructions.as_deref().and_then(InstructionSet::of_word),
     };
     let device = match settings.gpu.clone() {
-        Some(GpuSettings { name, kernels, layers, decisions, surroundings }) if name == "auto" => {
+        Some(GpuSettings { name, kernels, layers, decisions, surroundings, .. })
+            if name == "auto" =>
+        {
             let (kernels, decisions) = (Some(kernels), Some(decisions));
             DeviceChoice::automatic(cpu, kernels, layers, decisions, surroundings)
+        }
+        Some(GpuSettings { name, mlx_library, .. }) if name == "mlx" => {
+            DeviceChoice::mlx(Arithmetic { exact, kv }, mlx_library)
         }
         Some(GpuSettings { name, kernels, layers, .. }) => {
             DeviceChoice::gpu(&name, Arithmetic { exact, kv }, Some(kernels), layers)?

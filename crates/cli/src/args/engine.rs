@@ -11,6 +11,7 @@ use crate::settings::Settings;
 /// Names of devices that aren't GPUs.
 pub(crate) const AUTO: &str = "auto";
 const CPU: &str = "cpu";
+pub(crate) const MLX: &str = "mlx";
 
 /// Help of `--threads`, for commands that take it alone.
 pub(super) const THREADS: &str = "Number of compute threads [default: all available]";
@@ -34,11 +35,11 @@ pub(crate) struct ComputeArgs {
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=4096), help = THREADS)]
     pub threads: Option<usize>,
 
-    /// Device that computes: `auto`, `cpu`, `gpu`, `gpu:N`, or a part of a GPU's name [default: auto]
+    /// Device that computes: `auto`, `cpu`, `gpu`, `gpu:N`, a part of a GPU's name, or `mlx` [default: auto]
     ///
     /// `gpu` is the first GPU, and `gpu:1` the second one. `auto` is the first GPU if it is faster than the CPU: that
     /// is measured when a model runs for the first time. It is the CPU if you set `--threads`. A GPU that is a program
-    /// on the processor is only used if you name it.
+    /// on the processor is only used if you name it. `mlx` is Apple's MLX, if its C library is installed.
     #[cfg(feature = "gpu")]
     #[arg(long, value_name = "DEVICE", conflicts_with = "threads")]
     pub device: Option<String>,
@@ -99,6 +100,8 @@ impl ComputeArgs {
         match &*self.device_word(settings) {
             CPU => Ok(DeviceChoice::Cpu(cpu)),
             AUTO => Ok(automatic(cpu, self.layers(), settings)),
+            MLX if self.layers().is_some() => Err(EngineError::NoLayersForMlx),
+            MLX => Ok(DeviceChoice::mlx(arithmetic, settings.mlx_library())),
             gpu => DeviceChoice::gpu(gpu, arithmetic, kernels, self.layers()),
         }
     }

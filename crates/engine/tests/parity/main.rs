@@ -11,6 +11,7 @@ mod golden;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod made;
+mod mlx;
 mod published;
 #[path = "../common/runner.rs"]
 mod runner;

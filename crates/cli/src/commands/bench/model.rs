@@ -70,17 +70,18 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
     super::print(&report, &report::model(&report), &args.output)
 }
 
-/// Returns the GPU that is asked for, if this program has any.
+/// Returns the GPU or MLX, if it is asked for.
 fn gpu(args: &ModelArgs, context: &Context) -> Option<GpuSettings> {
     let settings = &context.settings;
     let name = args.compute.device_word(settings);
-    let is_gpu = name != "cpu" && (cfg!(feature = "gpu") || name != AUTO);
-    is_gpu.then(|| GpuSettings {
+    let is_other = name != "cpu" && (cfg!(feature = "gpu") || name != AUTO);
+    is_other.then(|| GpuSettings {
         name,
         kernels: settings.kernels_folder(),
         layers: args.compute.layers(),
         decisions: settings.decisions_folder(),
         surroundings: settings.vulkan_drivers.clone(),
+        mlx_library: settings.mlx_library(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use mlxk_engine::{Arithmetic, DeviceChoice};
 use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line};
@@ -10,7 +11,7 @@ use crate::doctor::{Check, Environment, Line};
 pub(super) const CHECK: Check =
     Check { id: "gpu", about: "GPUs, and if this build can use them", slow: false, run };
 
-fn run(_: &Environment<'_>) -> Vec<Line> {
+fn run(environment: &Environment<'_>) -> Vec<Line> {
     let found = if cfg!(all(target_os = "macos", target_arch = "aarch64")) {
         vec!["Apple GPU".to_owned()]
     } else if cfg!(target_os = "linux") {
@@ -31,7 +32,22 @@ fn run(_: &Environment<'_>) -> Vec<Line> {
     };
     let mut lines = vec![Line::ok(text).data(json!({"found": found, "used": null}))];
     lines.extend(adapters());
+    lines.extend(mlx(environment));
     lines
+}
+
+/// Describes `--device mlx`, if MLX is installed.
+fn mlx(environment: &Environment<'_>) -> Option<Line> {
+    let library = environment.settings.found_mlx_library()?;
+    let device = DeviceChoice::mlx(Arithmetic::default(), Some(library.clone()));
+    Some(match device.open() {
+        Ok(device) => {
+            Line::ok(format!("`--device mlx` is {} ({})", device.name, library.display()))
+        }
+        Err(problem) => Line::warning(problem.to_string()).fix(
+            "Install it again (`brew reinstall mlx-c`), or set MLXK_MLX_LIBRARY to another one",
+        ),
+    })
 }
 
 /// Describes the adapters that `--device` accepts.

@@ -1,6 +1,7 @@
 //! Checks that all kernels compute correctly on this processor.
 
 use mlxk_bench::{InstructionSet, SelfTest, self_test};
+use mlxk_engine::{DeviceTest, EngineError};
 use serde_json::json;
 
 use crate::doctor::{Check, Environment, Line};
@@ -17,6 +18,7 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     let mut lines: Vec<Line> =
         InstructionSet::available().filter_map(self_test).map(|found| line(&found)).collect();
     lines.extend(gpus());
+    lines.extend(mlx(environment));
     lines
 }
 
@@ -25,34 +27,45 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
 fn gpus() -> Vec<Line> {
     let all = mlxk_engine::adapters().into_iter().enumerate();
     let cards = all.filter(|(_, info)| info.kind != mlxk_engine::AdapterKind::Software);
-    let test = |(index, info): (usize, mlxk_engine::AdapterInfo)| match mlxk_engine::gpu_test(Some(
-        &index.to_string(),
-    )) {
-        Ok(found) => gpu_line(&found),
-        Err(problem) => Line::broken(format!("{} could not be tested: {problem}", info.name))
-            .fix("Update the GPU's driver, or compute on the CPU with `--device cpu`"),
+    let test = |(index, info): (usize, mlxk_engine::AdapterInfo)| {
+        let found = mlxk_engine::gpu_test(Some(&index.to_string()));
+        device_line(
+            found,
+            &info.name,
+            "Update the GPU's driver, or compute on the CPU with `--device cpu`",
+        )
     };
     cards.map(test).collect()
-}
-
-#[cfg(feature = "gpu")]
-fn gpu_line(found: &mlxk_engine::GpuTest) -> Line {
-    let mlxk_engine::GpuTest { name, compared, differences } = found;
-    let words: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    let data = json!({"gpu": name, "compared": compared, "differences": words});
-    let Some(first) = words.first() else {
-        return Line::ok(format!("{name} computes correctly: compared {compared} values"))
-            .data(data);
-    };
-    let more = and_more(words.len() - 1);
-    Line::broken(format!("{name} computes wrong values: {first}{more}"))
-        .fix("Update the GPU's driver, or compute on the CPU with `--device cpu`")
-        .data(data)
 }
 
 #[cfg(not(feature = "gpu"))]
 fn gpus() -> Vec<Line> {
     vec![]
+}
+
+/// Tests MLX, if it is installed.
+fn mlx(environment: &Environment<'_>) -> Option<Line> {
+    let library = environment.settings.found_mlx_library()?;
+    let found = mlxk_engine::mlx_test(Some(&library));
+    Some(device_line(found, "MLX", "Install another version of MLX, or leave `--device mlx` out"))
+}
+
+/// Describes the test of a device. `fix` is what helps if it computes wrong values.
+fn device_line(found: Result<DeviceTest, EngineError>, name: &str, fix: &str) -> Line {
+    let DeviceTest { name, compared, differences } = match found {
+        Ok(found) => found,
+        Err(problem) => {
+            return Line::broken(format!("{name} could not be tested: {problem}")).fix(fix);
+        }
+    };
+    let words: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let data = json!({"device": name, "compared": compared, "differences": words});
+    let Some(first) = words.first() else {
+        return Line::ok(format!("{name} computes correctly: compared {compared} values"))
+            .data(data);
+    };
+    let more = and_more(words.len() - 1);
+    Line::broken(format!("{name} computes wrong values: {first}{more}")).fix(fix).data(data)
 }
 
 /// Says how many differences follow the first.

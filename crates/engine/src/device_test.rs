@@ -1,8 +1,12 @@
-//! Checks that the kernels of a GPU compute correctly, by the portable kernels of the processor: products in every form
-//! of weights, attention, and the choice of tokens.
+//! Checks that a GPU or MLX computes correctly, by the portable kernels of the processor: products in every form of
+//! weights, attention, and the choice of tokens.
+
+use std::path::Path;
 
 use mlxk_cpu::{Cpu, CpuOptions, InstructionSet};
+#[cfg(feature = "gpu")]
 use mlxk_gpu::{Gpu, GpuOptions};
+use mlxk_mlx::{Mlx, MlxOptions};
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, CacheSpec, KvFormat, Ops, OpsError, Ranked, RopeSpec,
 };
@@ -10,23 +14,23 @@ use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 
 use crate::error::EngineError;
 
-/// Result of the test of a GPU.
+/// Result of the test of a device.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GpuTest {
-    /// Name of the adapter.
+pub struct DeviceTest {
+    /// Name of the device.
     pub name: String,
     /// Number of values that were compared.
     pub compared: usize,
     /// The first wrong value of each case.
-    pub differences: Vec<GpuDifference>,
+    pub differences: Vec<DeviceDifference>,
 }
 
 /// A value that is too far from what the processor computes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GpuDifference {
+pub struct DeviceDifference {
     /// The operation, and what it was applied to.
     pub case: String,
-    /// Value of the GPU.
+    /// Value of the device.
     pub found: f32,
     /// Value of the processor.
     pub expected: f32,
@@ -34,7 +38,7 @@ pub struct GpuDifference {
     pub greatest: f32,
 }
 
-impl std::fmt::Display for GpuDifference {
+impl std::fmt::Display for DeviceDifference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { case, found, expected, greatest } = self;
         write!(f, "{case} gives {found:e} instead of {expected:e} (of up to {greatest:e})")
@@ -43,34 +47,90 @@ impl std::fmt::Display for GpuDifference {
 
 /// Largest errors of f32, of whole numbers of 16 bits, and of 16-bit floats, over the greatest value of a case.
 const BOUNDS: [f32; 3] = [1e-5, 2e-4, 4e-3];
-/// Rows from which on kernels may use matrix units.
+/// Largest error of a block of which every value is a 16-bit float.
+const HALF_BOUND: f32 = 2e-2;
+/// Rows from which on kernels of a GPU may use matrix units.
 const MATRIX_FROM: usize = 9;
 const WIDTH: usize = 256;
 const OUTS: usize = 384;
 
+/// Arithmetic of the device.
+#[derive(Clone, Copy, PartialEq)]
+enum Values {
+    /// All in f32.
+    Exact,
+    /// Inputs of products and keys and values in 16 bits.
+    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "only GPUs have it"))]
+    Fast,
+    /// All in 16 bits.
+    Half,
+}
+
+impl Values {
+    /// Returns the bound of a product.
+    fn of_product(self, rows: usize) -> f32 {
+        match self {
+            Self::Exact => BOUNDS[0],
+            Self::Fast if rows < MATRIX_FROM => BOUNDS[1],
+            Self::Fast => BOUNDS[2],
+            Self::Half => HALF_BOUND,
+        }
+    }
+
+    /// Returns the bound of an attention, of prompts (0) or tokens (1).
+    fn of_attention(self, part: usize) -> f32 {
+        match self {
+            Self::Exact => BOUNDS[0],
+            Self::Fast => BOUNDS[2 - part],
+            Self::Half => HALF_BOUND,
+        }
+    }
+}
+
 /// Tests the kernels of an adapter, with and without exact mode. `adapter` is as in [`GpuOptions`].
-pub fn gpu_test(adapter: Option<&str>) -> Result<GpuTest, EngineError> {
-    let mut name = String::new();
+#[cfg(feature = "gpu")]
+pub fn gpu_test(adapter: Option<&str>) -> Result<DeviceTest, EngineError> {
+    test(|exact, kv| {
+        let adapter = adapter.map(str::to_owned);
+        let options = GpuOptions { adapter, exact, kv: Some(kv), ..GpuOptions::default() };
+        let gpu = Gpu::open(options)?;
+        let name = gpu.info().name.clone();
+        Ok((Box::new(gpu), name, if exact { Values::Exact } else { Values::Fast }))
+    })
+}
+
+/// Tests MLX, with and without exact mode. `library` is as in [`MlxOptions`].
+pub fn mlx_test(library: Option<&Path>) -> Result<DeviceTest, EngineError> {
+    test(|exact, kv| {
+        let library = library.map(Path::to_owned);
+        let mlx = Mlx::open(MlxOptions { library, exact, kv: Some(kv) })?;
+        let name = mlx.name().to_owned();
+        Ok((Box::new(mlx), name, if exact { Values::Exact } else { Values::Half }))
+    })
+}
+
+/// Tests a device, which `open` opens in exact mode or not.
+fn test(
+    open: impl Fn(bool, KvFormat) -> Result<(Box<dyn Ops>, String, Values), EngineError>,
+) -> Result<DeviceTest, EngineError> {
+    let mut last = String::new();
     let mut comparison = Comparison::default();
     for exact in [true, false] {
-        let kv = Some(if exact { KvFormat::F32 } else { KvFormat::F16 });
-        let adapter = adapter.map(str::to_owned);
-        let options = GpuOptions { adapter, exact, kv, ..GpuOptions::default() };
-        let mut gpu = Gpu::open(options)?;
-        name.clone_from(&gpu.info().name);
-        let portable = Some(InstructionSet::Portable);
-        let mut cpu =
-            Cpu::new(CpuOptions { threads: None, exact: true, kv, instructions: portable })?;
-        compare(&mut cpu, &mut gpu, exact, &mut comparison)?;
+        let kv = if exact { KvFormat::F32 } else { KvFormat::F16 };
+        let (mut device, name, values) = open(exact, kv)?;
+        last = name;
+        let instructions = Some(InstructionSet::Portable);
+        let options = CpuOptions { threads: None, exact: true, kv: Some(kv), instructions };
+        compare(&mut Cpu::new(options)?, &mut *device, values, &mut comparison)?;
     }
     let Comparison { compared, differences } = comparison;
-    Ok(GpuTest { name, compared, differences })
+    Ok(DeviceTest { name: last, compared, differences })
 }
 
 #[derive(Debug, Default)]
 struct Comparison {
     compared: usize,
-    differences: Vec<GpuDifference>,
+    differences: Vec<DeviceDifference>,
 }
 
 impl Comparison {
@@ -83,7 +143,7 @@ impl Comparison {
             error.is_nan() || error > bound * (greatest + 0.01)
         };
         if let Some((&expected, &found)) = pairs.find(is_wrong) {
-            self.differences.push(GpuDifference { case, found, expected, greatest });
+            self.differences.push(DeviceDifference { case, found, expected, greatest });
         }
     }
 }
@@ -92,33 +152,29 @@ impl Comparison {
 fn compare(
     cpu: &mut dyn Ops,
     device: &mut dyn Ops,
-    exact: bool,
+    arithmetic: Values,
     comparison: &mut Comparison,
 ) -> Result<(), OpsError> {
-    let arithmetic = if exact { "exact" } else { "fast" };
+    let word = if arithmetic == Values::Exact { "exact" } else { "fast" };
     for mode in Mode::all().map(Some).chain([None]) {
         for rows in [1, 5, 70] {
             let found = block(device, mode, rows)?;
-            let bound = match (exact, rows) {
-                (true, _) => BOUNDS[0],
-                (false, rows) if rows < MATRIX_FROM => BOUNDS[1],
-                (false, _) => BOUNDS[2],
-            };
+            let bound = arithmetic.of_product(rows);
             let form = mode.map_or_else(|| "f16".to_owned(), |mode| mode.to_string());
-            let case = format!("{arithmetic} product of {rows} rows with {form}");
+            let case = format!("{word} product of {rows} rows with {form}");
             comparison.add(case, [&block(cpu, mode, rows)?, &found], bound);
         }
     }
     for head_dim in [64, 128] {
         let [expected, found] = [attention(cpu, head_dim)?, attention(device, head_dim)?];
         for (part, name) in ["prompts", "tokens"].into_iter().enumerate() {
-            let bound = if exact { BOUNDS[0] } else { BOUNDS[2 - part] };
-            let case = format!("{arithmetic} attention of {name}, heads of {head_dim}");
+            let bound = arithmetic.of_attention(part);
+            let case = format!("{word} attention of {name}, heads of {head_dim}");
             comparison.add(case, [&expected[part], &found[part]], bound);
         }
     }
     let [expected, found] = [chosen(cpu)?, chosen(device)?];
-    comparison.add(format!("{arithmetic} choice of tokens"), [&expected, &found], 0.0);
+    comparison.add(format!("{word} choice of tokens"), [&expected, &found], 0.0);
     Ok(())
 }
 
@@ -276,17 +332,18 @@ mod tests {
     fn a_device_that_computes_something_else_is_told() {
         let mut comparison = Comparison::default();
         let mut same = cpu(true, KvFormat::F32);
-        compare(&mut cpu(true, KvFormat::F32), &mut same, true, &mut comparison).unwrap();
+        compare(&mut cpu(true, KvFormat::F32), &mut same, Values::Exact, &mut comparison).unwrap();
         assert_eq!(comparison.differences, []);
         assert!(comparison.compared > 100_000);
         // Coarser keys and values, and coarser inputs of products.
         let mut other = cpu(false, KvFormat::Affine4);
-        compare(&mut cpu(true, KvFormat::F32), &mut other, true, &mut comparison).unwrap();
+        compare(&mut cpu(true, KvFormat::F32), &mut other, Values::Exact, &mut comparison).unwrap();
         let told = |word: &str| comparison.differences.iter().any(|it| it.case.contains(word));
         assert!(told("attention of tokens") && told("product of 5 rows with"), "{comparison:?}");
     }
 
     #[test]
+    #[cfg(feature = "gpu")]
     fn a_gpu_computes_correctly() {
         let Some(first) = mlxk_gpu::adapters().first().cloned() else {
             println!("skipped: there is no GPU, nor a software driver for Vulkan");
