@@ -9,18 +9,19 @@ use crate::array::Array;
 use crate::cache::LayerArrays;
 use crate::device::Mlx;
 use crate::functions::Type;
-use crate::graph::{Attention, Graph, Seen};
+use crate::graph::Graph;
+use crate::operations::{Attention, Seen};
 
 /// Pieces of pages from which on rows are scattered in one operation.
 const MANY_RUNS: usize = 4;
 
-/// What rows see, and how their scores grow. Layers share these.
+/// Masks of a step, which layers share.
 #[derive(Default)]
 pub(crate) struct Masks {
     seen: HashMap<MaskKey, Seen>,
 }
 
-/// What a mask depends on.
+/// Everything that a mask depends on.
 #[derive(PartialEq, Eq, Hash)]
 struct MaskKey {
     /// Position of the first row, number of rows, and first position that is looked at.

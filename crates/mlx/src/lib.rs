@@ -18,6 +18,7 @@ mod experts;
 mod functions;
 mod graph;
 mod library;
+mod operations;
 mod recurrent;
 mod rope;
 mod sparse;

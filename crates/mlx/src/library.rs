@@ -20,7 +20,7 @@ pub(crate) const FILE: &str = if cfg!(target_os = "macos") {
 /// Versions of MLX whose C functions have the signatures that are used here.
 pub(crate) const VERSIONS: &str = "0.31 and 0.32";
 
-/// Folders where Homebrew and Ollama install the library.
+/// Folders in which Homebrew and Ollama install the library.
 #[cfg(target_os = "macos")]
 const FOLDERS: &[&str] = &[
     "/opt/homebrew/lib",
@@ -28,7 +28,7 @@ const FOLDERS: &[&str] = &[
     "/Applications/Ollama.app/Contents/Resources/mlx_metal_v4",
     "/Applications/Ollama.app/Contents/Resources/mlx_metal_v3",
 ];
-/// Folders where packages and Ollama install the library.
+/// Folders in which packages and Ollama install the library.
 #[cfg(not(target_os = "macos"))]
 const FOLDERS: &[&str] = &[
     "/usr/local/lib",
@@ -37,7 +37,7 @@ const FOLDERS: &[&str] = &[
     "/usr/lib/ollama/mlx_cuda_v13",
 ];
 
-/// Returns the first library in the places where Homebrew, packages and Ollama install it.
+/// Returns the first library in the folders of Homebrew, packages and Ollama.
 pub fn installed() -> Option<PathBuf> {
     FOLDERS.iter().map(|folder| Path::new(folder).join(FILE)).find(|path| path.is_file())
 }

@@ -4,7 +4,8 @@ use mlxk_ops::{Act, Batch, Rope};
 
 use crate::array::Array;
 use crate::device::Mlx;
-use crate::graph::{Graph, Rotation};
+use crate::graph::Graph;
+use crate::operations::Rotation;
 use crate::weights::RopeTable;
 
 /// Rotates the heads of all rows. See [`mlxk_ops::Compute::rope`].

@@ -5,7 +5,7 @@ use mlxk_ops::{Batch, IndexInputs, IndexSpec};
 use crate::attention::{append_keys, keys_of};
 use crate::device::Mlx;
 use crate::functions::Type;
-use crate::graph::Seen;
+use crate::operations::Seen;
 
 /// Returns which positions the rows of each segment see, and appends the keys of the indexer to its layer. See
 /// [`mlxk_ops::Compute::attend_best`].

@@ -5,7 +5,8 @@ use mlxk_tensor::{Dense, Dtype, Mode, QuantTensor, Storage};
 
 use crate::array::Array;
 use crate::functions::Type;
-use crate::graph::{Graph, Quantization, Quantized};
+use crate::graph::Graph;
+use crate::operations::{Quantization, Quantized};
 
 /// A matrix, or a stack of them.
 pub(crate) struct Matrix {
