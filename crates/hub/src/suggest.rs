@@ -4,11 +4,12 @@ use strsim::osa_distance;
 
 const MAX_SUGGESTIONS: usize = 3;
 
-/// Returns up to three of the `names` that contain `wanted` or differ from it by a few letters,
-/// nearest first. The part before a slash counts only if `wanted` has one too.
+/// Returns up to three of the `names` that contain `wanted`, are most of it or differ from it by a few letters,
+/// nearest first: one of three letters, two of six. The part before a slash counts only if `wanted` has one too.
 pub fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted_lower = wanted.to_lowercase();
-    let limit = (wanted.chars().count() / 4).clamp(2, 4);
+    let letters = wanted.chars().count();
+    let limit = (letters / 4).clamp(2, 4).min(letters / 3);
     let mut found: Vec<(usize, &str)> = names
         .into_iter()
         .filter_map(|name| {
@@ -19,9 +20,11 @@ pub fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Ve
             };
             let inside = wanted_lower.len() >= 3
                 && (compared.contains(&wanted_lower)
-                    || compared.len() >= 3 && wanted_lower.contains(compared));
+                    || compared.len() >= 3
+                        && compared.len() * 2 >= wanted_lower.len()
+                        && wanted_lower.contains(compared));
             let distance = if inside { 0 } else { osa_distance(&wanted_lower, compared) };
-            (distance <= limit).then_some((distance, name))
+            (distance <= limit || is_typo(wanted, name)).then_some((distance, name))
         })
         .collect();
     found.sort_unstable();
@@ -93,5 +96,25 @@ mod tests {
         assert_eq!(found("orgg/qwen3-0.6b"), ["org/Qwen3-0.6B"]);
         assert_eq!(found("SmolLM2-135M"), ["mlx-community/SmolLM2-135M-Instruct", "smollm2"]);
         assert!(found("mixtral").is_empty());
+    }
+
+    #[test]
+    fn names_that_are_far_away_are_not_suggested() {
+        let found = |wanted, name| !similar(wanted, [name]).is_empty();
+        for (wanted, name) in
+            [("tow", "two"), ("twoo", "two"), ("phi4", "phi3"), ("codre", "coder")]
+        {
+            assert!(found(wanted, name), "{wanted}");
+        }
+        for (wanted, name) in [
+            ("foo", "two"),
+            ("a", "b"),
+            ("ab", "cd"),
+            ("mine", "my"),
+            ("network", "two"),
+            ("some-long-network", "two"),
+        ] {
+            assert!(!found(wanted, name), "{wanted}");
+        }
     }
 }
