@@ -51,6 +51,32 @@ fn an_import_is_listed_with_its_name_in_ollama() {
 }
 
 #[test]
+fn a_file_of_ollamas_store_is_a_model_by_its_path() {
+    let world = World::new();
+    let blobs = world.home.path().join("blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let blob = blobs.join(format!("sha256-{}", "b179c952".repeat(8)));
+    let golden = "../../crates/format/tests/golden/tiny-llama.gguf";
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(golden);
+    std::fs::copy(golden, &blob).unwrap();
+    let done = |words: &[&str]| streams(&world.mlxk(words).assert().success()).0;
+    let (file, out) = (world.home.path().join("Modelfile"), world.home.path().join("out"));
+    std::fs::write(&file, format!("FROM {}\nSYSTEM Be brief.\n", path(&blob))).unwrap();
+    let made = done(&["create", "mine", "-f", path(&file)]);
+    assert_eq!(made, "mine is based on sha256-b179c952b179\n");
+    assert_eq!(done(&["show", "mine", "--system"]), "Be brief.\n");
+    assert!(done(&["show", path(&blob)]).contains("sha256-b179c952b179"));
+    done(&["run", path(&blob), "abc", "--no-chat-template", "--max-tokens", "1"]);
+    done(&["convert", path(&blob), path(&out)]);
+    assert!(out.join("config.json").is_file());
+    // Without `./`, its folder looks like an organization.
+    let name = path(blob.strip_prefix(world.home.path()).unwrap()).to_owned();
+    let mut command = world.mlxk(&["run", &name, "Hi"]);
+    let (_, stderr) = streams(&command.current_dir(world.home.path()).assert().code(1));
+    assert!(stderr.contains(&format!("write `./{name}`")), "{stderr}");
+}
+
+#[test]
 fn list_supported_prints_the_table_of_the_documentation() {
     let world = World::new();
     let (table, _) = streams(&world.mlxk(&["list", "--supported"]).assert().success());

@@ -305,8 +305,8 @@ fn damaged(error: &anyhow::Error) -> Option<&Path> {
 /// Returns advice to check the model of a damaged file. It names the repair, which differs between a download,
 /// a copy and a conversion.
 fn check_of(file: &Path) -> Option<String> {
-    let is_gguf = file.extension().is_some_and(|extension| extension == "gguf");
-    if is_gguf {
+    let is_named = file.extension().is_some_and(|extension| extension == "gguf");
+    if is_named || mlxk_format::gguf::is_gguf(file) {
         return Some("Get an intact copy of the file".to_owned());
     }
     let folder = if file.is_dir() { file } else { file.parent()? };

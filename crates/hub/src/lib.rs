@@ -106,6 +106,7 @@ pub use info::{
 };
 pub use links::check_links;
 pub use locations::Locations;
+pub use mlxk_format::gguf::is_gguf;
 pub use modelfile::{Modelfile, ModelfileError};
 pub use ollama::{OllamaModel, model_file as ollama_file, ollama_models};
 pub use pairs::{LibraryModel, Pair, PairTable, check_runs, library};

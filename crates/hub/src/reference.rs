@@ -5,7 +5,7 @@ pub(crate) mod error;
 mod plain;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::HubError;
@@ -32,7 +32,7 @@ pub enum Reference {
     },
     /// `name:tag`, Ollama's style without a prefix; looked up in the pair table.
     Short(String),
-    /// `./folder` or an absolute path: a local checkpoint folder.
+    /// `./folder` or an absolute path: a local checkpoint folder, or a GGUF file whose name doesn't say it.
     Folder(PathBuf),
     /// A path that ends in `.gguf`.
     Gguf(PathBuf),
@@ -51,6 +51,18 @@ pub struct PypiSpec {
 
 const MAX_LENGTH: usize = 4096;
 const MAX_REVISION_LENGTH: usize = 128;
+
+impl Reference {
+    /// Returns the path of the GGUF file that it names. Only the first bytes of a file count if its name doesn't end in
+    /// `.gguf`, as in Ollama's store.
+    pub fn gguf(&self) -> Option<&Path> {
+        match self {
+            Self::Gguf(path) => Some(path),
+            Self::Folder(path) if mlxk_format::gguf::is_gguf(path) => Some(path),
+            _ => None,
+        }
+    }
+}
 
 impl FromStr for Reference {
     type Err = HubError;

@@ -75,9 +75,9 @@ pub struct NotLocal {
     pub similar: Vec<String>,
     /// The model's name in Ollama, if Ollama has it.
     pub in_ollama: Option<String>,
-    /// `true` if the working directory has a checkpoint folder of that name, which would be written
+    /// `true` if the working directory has a checkpoint folder or a GGUF file of that name, which would be written
     /// `./NAME`.
-    pub folder_here: bool,
+    pub path_here: bool,
     pub(crate) cache: PathBuf,
 }
 
@@ -215,7 +215,7 @@ impl NotLocal {
             similar: self.similar,
             suggestion: format!("{}{revision}", self.suggestion),
             in_ollama: self.in_ollama,
-            folder_here: self.folder_here,
+            path_here: self.path_here,
         }))
         .into()
     }

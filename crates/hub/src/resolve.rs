@@ -62,6 +62,9 @@ fn search(
 /// No checkpoint has more files in a folder.
 const MAX_ENTRIES: usize = 100_000;
 
+/// Digits of a digest in the name of a model, as in Ollama's list of models.
+const DIGITS: usize = 12;
+
 /// Returns the repository of `org/NAME-GGUF:QUANTIZATION`.
 fn gguf_repo(name: &str) -> Option<&str> {
     let (repo, tag) = name.split_once(':')?;
@@ -112,7 +115,10 @@ impl Search<'_> {
             },
             Reference::Repo { id, revision } => self.repo(id, revision.as_deref()),
             Reference::Short(name) => self.short(name),
-            Reference::Folder(path) => self.folder(path),
+            Reference::Folder(path) => match self.reference.gguf() {
+                Some(file) => self.gguf(file),
+                None => self.folder(path),
+            },
             Reference::Gguf(path) => self.gguf(path),
             Reference::Pypi(spec) => self.package(spec),
             Reference::Ollama(name) => self.ollama(name),
@@ -414,8 +420,7 @@ impl Search<'_> {
         {
             return Ok(Resolution::Local(Resolved::imported(model)?));
         }
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let wanted = as_model_name(&stem.unwrap_or_default());
+        let wanted = as_model_name(&name_of_file(path));
         let name =
             known.map_or_else(|| self.free_name(&wanted, &file.source), |model| model.name.clone());
         Ok(Resolution::NeedsImport(ImportPlan {
@@ -505,9 +510,27 @@ impl Search<'_> {
                 }
                 _ => None,
             },
-            folder_here: Path::new(name).join("config.json").is_file(),
+            path_here: path_here(name),
             cache: self.locations.hf_hub_cache.clone(),
         }))
+    }
+}
+
+/// Returns the name of the model in a GGUF file: that of the file without `.gguf`. Of a digest as in Ollama's store, it
+/// has the first digits.
+fn name_of_file(path: &Path) -> String {
+    let name = |part: Option<&std::ffi::OsStr>| {
+        part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf")) {
+        return name(path.file_stem());
+    }
+    let name = name(path.file_name());
+    match name.strip_prefix("sha256-") {
+        Some(digits) if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("sha256-{}", &digits[..DIGITS])
+        }
+        _ => name,
     }
 }
 
@@ -520,6 +543,12 @@ fn has_parts(folder: &Path) -> bool {
         name.starts_with("tokenizer") || endings.iter().any(|ending| name.ends_with(ending))
     };
     names.take(MAX_ENTRIES).any(|name| is_part(&name))
+}
+
+/// Returns `true` if the working directory has a checkpoint folder or a GGUF file of that name.
+fn path_here(name: &str) -> bool {
+    let path = Path::new(name);
+    path.join("config.json").is_file() || mlxk_format::gguf::is_gguf(path)
 }
 
 /// Returns the name of an imported package: that of its alias, or `package-version`.

@@ -21,7 +21,8 @@ with # are comments:
   LICENSE Apache-2.0
 
 FROM takes a local model, an Ollama name with a known MLX counterpart, a model in Ollama's store, \
-org/NAME, ./folder or file.gguf. Paths are relative to the Modelfile.
+org/NAME, ./folder or a GGUF file. The name of that file need not end in .gguf: a path into Ollama's store works, \
+too. Paths are relative to the Modelfile.
 
 PARAMETER also takes num_ctx, num_predict, stop (repeatable), top_k, top_p, min_p, typical_p, \
 repeat_penalty, presence_penalty, frequency_penalty, repeat_last_n and seed. mlxk warns about \

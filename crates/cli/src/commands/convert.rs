@@ -113,8 +113,8 @@ fn make(args: &ConvertArgs, options: &Options, context: &Context) -> anyhow::Res
     if args.repair_index {
         return repair(args, &target, &progress, context);
     }
-    if let Reference::Gguf(path) = args.source.parse()? {
-        return from_gguf(args, options, &path, &target, &progress, context);
+    if let Some(path) = args.source.parse::<Reference>()?.gguf() {
+        return from_gguf(args, options, path, &target, &progress, context);
     }
     let source = resolve::find(&args.source, true, context)?;
     from_checkpoint(args, options, &source, &target, &progress, context)

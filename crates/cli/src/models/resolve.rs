@@ -53,7 +53,7 @@ pub(crate) fn find_by(
         Resolution::NotLocal(missing)
             if pull
                 && !context.settings.hub.offline
-                && !missing.folder_here
+                && !missing.path_here
                 && !missing.is_typo() =>
         {
             context.aside(|| download(missing, context))?
@@ -88,7 +88,7 @@ fn local(
         other => return other.local(),
     };
     missing.check_runs(reference, registry::is_supported)?;
-    if offline && !missing.folder_here && !missing.is_typo() {
+    if offline && !missing.path_here && !missing.is_typo() {
         let reason = HttpError::Offline { action: format!("download `{}`", missing.suggestion) };
         return Err(missing.into_unreached(&reason));
     }

@@ -23,6 +23,7 @@ mod value;
 mod vocabulary;
 mod writer;
 
+use std::io::Read;
 use std::path::Path;
 
 use mlxk_memory::map_file;
@@ -50,6 +51,20 @@ pub struct Contents {
     pub parameters: u64,
     /// Type of most of them, such as `Q4_0`; `None` if it is unknown.
     pub kind: Option<&'static str>,
+}
+
+/// First bytes of every GGUF file.
+const MAGIC: [u8; 4] = *b"GGUF";
+
+/// Returns `true` if a file begins as GGUF files do, whatever its name is.
+pub fn is_gguf(path: &Path) -> bool {
+    // Opening a named pipe would wait for its writer.
+    if !path.is_file() {
+        return false;
+    }
+    let mut start = [0; MAGIC.len()];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == MAGIC
 }
 
 /// Summarizes a file.

@@ -70,7 +70,7 @@ impl Gguf {
     /// Reads and checks everything except the weights themselves.
     pub(super) fn parse(path: &Path, file: &Bytes) -> Result<Self, Problem> {
         let mut cursor = Cursor::new(file);
-        if cursor.bytes().map_err(|_| GgufDamage::Magic)? != *b"GGUF" {
+        if cursor.bytes().map_err(|_| GgufDamage::Magic)? != super::MAGIC {
             return Err(GgufDamage::Magic.into());
         }
         match cursor.u32()? {

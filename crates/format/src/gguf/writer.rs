@@ -125,7 +125,7 @@ impl GgufWriter {
 
 /// Returns header, metadata and table, padded to the start of the data.
 fn head(metadata: &[(String, MetaValue)], tensors: &[TensorEntry]) -> Vec<u8> {
-    let mut out = b"GGUF".to_vec();
+    let mut out = super::MAGIC.to_vec();
     out.extend(VERSION.to_le_bytes());
     out.extend((tensors.len() as u64).to_le_bytes());
     out.extend((metadata.len() as u64).to_le_bytes());

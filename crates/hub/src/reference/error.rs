@@ -55,8 +55,8 @@ pub struct NotFound {
     pub suggestion: String,
     /// The model's name in Ollama, if Ollama has it.
     pub in_ollama: Option<String>,
-    /// `true` if the working directory has a folder of that name.
-    pub folder_here: bool,
+    /// `true` if the working directory has a folder or a GGUF file of that name.
+    pub path_here: bool,
 }
 
 /// A model that is not on this machine, while the hub does not answer.
@@ -262,8 +262,8 @@ impl NotFound {
 
     fn how_to_get(&self) -> String {
         let pull = format!("`mlxk pull {}`", self.suggestion);
-        if self.folder_here {
-            format!("To use the folder of that name, write `./{}`", self.name)
+        if self.path_here {
+            format!("To use the one in this folder, write `./{}`", self.name)
         } else if let Some(name) = &self.in_ollama {
             format!("Use Ollama's copy with `ollama:{name}`, or download the model with {pull}")
         } else if self.broken {

@@ -231,6 +231,28 @@ fn gguf_files_are_recognised() {
 }
 
 #[test]
+fn gguf_files_with_other_names_are_recognised_by_their_first_bytes() {
+    let fixture = Fixture::new();
+    let digits = "b179c952".repeat(8);
+    for (name, expected) in [
+        (format!("sha256-{digits}"), "import sha256-b179c952b179"),
+        ("sha256-short".to_owned(), "import sha256-short"),
+        ("Model.Q4_K_M".to_owned(), "import Model.Q4_K_M"),
+        ("weights.bin".to_owned(), "import weights.bin"),
+    ] {
+        let path = fixture.path().join(name);
+        fs_err::write(&path, "GGUF and more").unwrap();
+        let text = path.to_str().unwrap();
+        assert_eq!(outcome(&fixture, text, Matching::Exact), expected);
+        for content in ["", "GGU", "gguf"] {
+            fs_err::write(&path, content).unwrap();
+            let expected = format!("`{text}` is neither a folder nor a GGUF file");
+            assert_eq!(outcome(&fixture, text, Matching::Exact), expected);
+        }
+    }
+}
+
+#[test]
 fn folders() {
     let fixture = full_house();
     let path = fixture.locations.models_dir().join("tiny-model");

@@ -159,7 +159,7 @@ fn base(from: &str, files: &Map<String, Value>, state: &ServerState) -> Result<B
     let mut files = files.iter();
     match (from.is_empty(), files.next(), files.next()) {
         (false, None, _) => Ok(Base::Model(model(from, state)?)),
-        (true, Some((name, digest)), None) if is_gguf(name) => {
+        (true, Some((name, digest)), None) if is_gguf(name, digest, state) => {
             let digits = digits(digest.as_str().unwrap_or_default())?;
             if !blobs::path(digits, state).is_file() {
                 let message = format!("`files`: `{name}` was not uploaded before");
@@ -183,8 +183,11 @@ fn base(from: &str, files: &Map<String, Value>, state: &ServerState) -> Result<B
     }
 }
 
-fn is_gguf(name: &str) -> bool {
+/// Returns `true` if a file is called `.gguf`, or if its upload is one: the files in Ollama's store have other names.
+fn is_gguf(name: &str, digest: &Value, state: &ServerState) -> bool {
+    let upload = || digest.as_str().and_then(|digest| digits(digest).ok());
     Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
+        || upload().is_some_and(|digits| mlxk_hub::is_gguf(&blobs::path(digits, state)))
 }
 
 /// Returns the model that `from` names, which may be one in Ollama's own store. Only the operator may use paths.

@@ -360,7 +360,8 @@ fn an_upload_is_created_again_and_leaves_with_its_name() {
     let uri = format!("http://{}/api/blobs/{digest}", world.address);
     let create = |name: &str, system: &str| {
         assert_eq!(agent.post(&uri).send(&gguf[..]).unwrap().status(), 201);
-        let body = json!({"model": name, "files": {"t.gguf": digest}, "system": system});
+        // The client names the file as it is called in Ollama's store.
+        let body = json!({"model": name, "files": {"sha256-0a": digest}, "system": system});
         let made = world.post("/api/create", &body);
         assert_eq!(lines(&made).last().unwrap(), &json!({"status": "success"}), "{made:?}");
         world.post("/api/show", &json!({"model": name})).json()["system"].take()
