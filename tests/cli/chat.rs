@@ -707,5 +707,10 @@ fn typed_text_stays_out_of_a_single_answer() {
     let status = session.child.wait().unwrap();
     assert!(status.success(), "{status:?}");
     let shown = session.screen.lock().unwrap().screen().contents();
+    // The chat keeps a copy of a saved conversation, which goes with it.
+    let copy = chats.join("kept/2026-01-02-030406.json");
+    std::fs::write(&copy, conversation.to_string()).unwrap();
     assert!(!shown.contains("XYZZY"), "{shown}");
+    assert!(!copy.exists());
+    assert!(!logs(&[]).0.contains("red?"));
 }

@@ -20,7 +20,7 @@ pub(crate) fn run(args: &LogsArgs, context: &Context) -> anyhow::Result<ExitStat
     let folder = Folder::new(&context.settings.locations.data_dir);
     match &args.name {
         None => list(args, &folder, context)?,
-        Some(name) if args.delete => delete(args, &folder.find(name)?, context)?,
+        Some(name) if args.delete => delete(args, &folder.find(name)?, &folder, context)?,
         Some(name) => {
             let loaded = folder.load(name)?;
             if args.json {
@@ -68,7 +68,7 @@ fn list(args: &LogsArgs, folder: &Folder, context: &Context) -> anyhow::Result<(
         return Ok(());
     }
     // Kept conversations are named by their time.
-    table::print_most(&rows, &["Changed"], "mlxk logs | less -S", &context.printer)
+    table::print_most(&rows, &rows, &["Changed"], "mlxk logs | less -S", &context.printer)
 }
 
 /// Describes a conversation in a line, for a list.
@@ -112,9 +112,13 @@ fn object(entry: &Entry, conversation: &Conversation, with_messages: bool) -> Va
     object
 }
 
-fn delete(args: &LogsArgs, entry: &Entry, context: &Context) -> anyhow::Result<()> {
-    std::fs::remove_file(&entry.path)
-        .with_context(|| format!("Cannot delete `{}`", entry.path.display()))?;
+fn delete(
+    args: &LogsArgs,
+    entry: &Entry,
+    folder: &Folder,
+    context: &Context,
+) -> anyhow::Result<()> {
+    folder.delete(entry).with_context(|| format!("Cannot delete `{}`", entry.path.display()))?;
     if args.json {
         return json::print("logs", &json!({"deleted": entry.name}));
     }

@@ -96,8 +96,27 @@ impl Folder {
         Ok(Loaded { conversation: read(&entry.path)?, entry })
     }
 
+    /// Deletes a conversation in our folder together with those that were kept by themselves and are its beginning:
+    /// `logs` doesn't list them, so they would appear only now. One elsewhere is only a file.
+    pub(crate) fn delete(&self, entry: &Entry) -> io::Result<()> {
+        let is_ours = [&self.named, &self.kept].map(|folder| entry.path.parent() == Some(folder));
+        let deleted = read(&entry.path).ok().filter(|_| is_ours.contains(&true));
+        std::fs::remove_file(&entry.path)?;
+        let Some(deleted) = deleted else { return Ok(()) };
+        for kept in files(&self.kept, false)? {
+            if read(&kept.path).is_ok_and(|kept| deleted.continues(&kept)) {
+                match std::fs::remove_file(&kept.path) {
+                    // Another program may have removed it.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    result => result?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the last conversation: with this model, if one is given. One that was saved under a name counts, because
-    /// it may not have been kept by itself; if it was, it continues there.
+    /// it may not have been kept by itself; if it was, it continues there. It has the name that [`Self::distinct`] lists.
     pub(crate) fn last(&self, model: Option<&str>) -> anyhow::Result<Option<Loaded>> {
         let entries = self.entries()?;
         for entry in &entries {
@@ -107,12 +126,16 @@ impl Folder {
                 continue;
             }
             let is_same = |other: &&Entry| {
-                !other.is_named
+                other.is_named != entry.is_named
                     && read(&other.path)
                         .is_ok_and(|it| it.continues(&conversation) && conversation.continues(&it))
             };
-            let kept = if entry.is_named { entries.iter().find(is_same) } else { None };
-            let entry = kept.unwrap_or(entry).clone();
+            let (named, kept) = match entries.iter().find(is_same) {
+                Some(other) if entry.is_named => (entry, other),
+                Some(other) => (other, entry),
+                None => (entry, entry),
+            };
+            let entry = Entry { name: named.name.clone(), ..kept.clone() };
             return Ok(Some(Loaded { entry, conversation }));
         }
         Ok(None)
@@ -247,6 +270,44 @@ mod tests {
         let other = Conversation { created: Some("2026-01-01T00:00:00Z".into()), ..one };
         folder.keep(&other).unwrap();
         assert_eq!(names(&folder).len(), 3);
+    }
+
+    #[test]
+    fn the_kept_copy_of_a_named_conversation_has_its_name_and_goes_with_it() {
+        let (data, folder) = folder();
+        let mut secret = with("m");
+        secret.created = Some("2026-01-01T00:00:00Z".into());
+        secret.messages = vec![Message::new("user", "Hi"), Message::new("assistant", "Hello")];
+        let kept = folder.keep(&secret).unwrap();
+        write(&folder.place("secret"), &secret, Existing::Refuse).unwrap();
+        let other = folder.keep(&with("other")).unwrap();
+        let later = SystemTime::now() + Duration::from_hours(1);
+        // The copy may be the older or the newer one.
+        for newer in [folder.place("secret"), kept.clone()] {
+            std::fs::File::options().write(true).open(newer).unwrap().set_modified(later).unwrap();
+            let last = folder.last(None).unwrap().unwrap();
+            assert_eq!(last.entry.name, "secret");
+            assert_eq!(last.continued(), Some(kept.clone()));
+        }
+        // A copy elsewhere hides nothing.
+        let elsewhere = data.path().join("copy.json");
+        write(&elsewhere, &secret, Existing::Refuse).unwrap();
+        folder.delete(&folder.find(elsewhere.to_str().unwrap()).unwrap()).unwrap();
+        assert!(kept.exists() && !elsewhere.exists());
+        folder.delete(&folder.find("secret").unwrap()).unwrap();
+        let left: Vec<_> = folder.entries().unwrap().into_iter().map(|entry| entry.path).collect();
+        assert_eq!(left, [other]);
+    }
+
+    #[test]
+    fn more_turns_than_a_deleted_conversation_has_stay() {
+        let (_data, folder) = folder();
+        let mut longer = with("m");
+        write(&folder.place("start"), &longer, Existing::Refuse).unwrap();
+        longer.messages.push(Message::new("user", "Hi"));
+        let kept = folder.keep(&longer).unwrap();
+        folder.delete(&folder.find("start").unwrap()).unwrap();
+        assert!(kept.exists());
     }
 
     #[test]
