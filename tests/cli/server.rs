@@ -221,6 +221,10 @@ fn a_model_is_listed_as_it_was_called_and_a_client_that_leaves_is_logged() {
     // `/api/ps` names a model as it was asked for, and so does `ps`.
     let (table, _) = streams(&world.mlxk(&["ps", "--port", server.port()]).assert().success());
     assert!(table.contains("\ntiny-model "), "{table}");
+    let (_, note) = streams(&world.mlxk(&["stop", "--port", server.port()]).assert().success());
+    assert_eq!(note, "Unloaded `tiny-model`\n");
+    let (_, note) = streams(&world.mlxk(&["ps", "--port", server.port()]).assert().success());
+    assert_eq!(note, "The server has no models loaded\n");
     let request = json!({"model": "tiny-model", "prompt": "a", "max_tokens": 250, "stream": true});
     let body = request.to_string();
     let head = format!(

@@ -104,7 +104,7 @@ impl ReplacementRefused {
 
 /// No server answers at an address.
 #[derive(Debug, thiserror::Error)]
-#[error("No server at {address}: {}{}", reason.to_string().trim_start_matches("io: "), or_at(.also.as_ref()))]
+#[error("{}{address}: {}", start(.also.as_ref()), reason.to_string().trim_start_matches("io: "))]
 pub(crate) struct NoServer {
     pub(crate) address: String,
     pub(crate) reason: ureq::Error,
@@ -112,8 +112,8 @@ pub(crate) struct NoServer {
     pub(crate) also: Option<Tried>,
 }
 
-/// Another address that was tried.
-#[derive(Debug)]
+/// The address in `OLLAMA_HOST`, at which no server of ours is.
+#[derive(Clone, Debug)]
 pub(crate) struct Tried {
     pub(crate) address: String,
     /// `true` if a server of another kind answered there.
@@ -126,14 +126,24 @@ fn standing(names: &[String]) -> String {
     format!("{} {verb}", ticked.join(", "))
 }
 
-fn or_at(tried: Option<&Tried>) -> String {
-    match tried {
-        None => String::new(),
-        Some(Tried { address, is_another: true }) => {
-            format!("; the server at {address} (`OLLAMA_HOST`) is not mlxk")
+impl std::fmt::Display for Tried {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = &self.address;
+        if self.is_another {
+            write!(f, "The server at {address} (`OLLAMA_HOST`) is not mlxk")
+        } else {
+            write!(f, "No server at {address} (`OLLAMA_HOST`)")
         }
-        Some(Tried { address, is_another: false }) => {
-            format!("; none at {address} (`OLLAMA_HOST`) either")
+    }
+}
+
+/// Returns the sentence before the usual address.
+fn start(tried: Option<&Tried>) -> String {
+    match tried {
+        None => "No server at ".to_owned(),
+        Some(tried) if tried.is_another => format!("{tried}, and no server is at "),
+        Some(Tried { address, .. }) => {
+            format!("No mlxk server at {address} (`OLLAMA_HOST`), nor at ")
         }
     }
 }

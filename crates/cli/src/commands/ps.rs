@@ -9,7 +9,7 @@ use crate::{Context, format, json, output};
 
 /// Asks the server for its models and prints them.
 pub(crate) fn run(args: &PsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let answer = call(&args.target, "GET", "/models", None, context)?;
+    let answer = call(&args.target, "GET", "/models", None, context)?.json;
     let models = answer["data"].as_array().cloned().unwrap_or_default();
     if args.json {
         let count = models.len();
@@ -34,6 +34,11 @@ pub(crate) fn run(args: &PsArgs, context: &Context) -> anyhow::Result<ExitStatus
     Ok(ExitStatus::Success)
 }
 
+/// Returns the name of a loaded model: the one that was asked for, as `/api/ps` lists it, too.
+pub(super) fn name(model: &Value) -> &str {
+    model["called"].as_str().or(model["id"].as_str()).unwrap_or_default()
+}
+
 fn row(model: &Value) -> [String; 6] {
     let number = |name: &str| model[name].as_u64().unwrap_or_default();
     let until = match model["expires_in_s"].as_u64() {
@@ -43,8 +48,7 @@ fn row(model: &Value) -> [String; 6] {
         None => "forever".to_owned(),
     };
     [
-        // `/api/ps` lists a model by the name that was asked for, too.
-        model["called"].as_str().or(model["id"].as_str()).unwrap_or_default().to_owned(),
+        name(model).to_owned(),
         format::size(number("weights_bytes") + number("kv_bytes")),
         device(model),
         number("context").to_string(),
