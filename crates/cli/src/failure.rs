@@ -63,11 +63,17 @@ impl RemovalRefused {
             Self::OtherCase { name } => {
                 Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept another case"))
             }
-            Self::Named { name, dependents } => Some(format!(
-                "Keep both names: they share the weights, so that takes no space. To remove both, run \
-                 `mlxk rm {} {name}`",
-                dependents.join(" ")
-            )),
+            Self::Named { name, dependents } => {
+                let (names, all) = match dependents.len() {
+                    1 => ("both names", "both"),
+                    _ => ("all names", "all of them"),
+                };
+                Some(format!(
+                    "Keep {names}: they share the weights, so that takes no space. To remove {all}, run \
+                     `mlxk rm {} {name}`",
+                    dependents.join(" ")
+                ))
+            }
             Self::Unused => Some("List them first with `mlxk rm --unused --dry-run`".to_owned()),
         }
     }
@@ -333,7 +339,7 @@ fn check_of(file: &Path) -> Option<String> {
 mod tests {
     use std::io;
 
-    use super::message;
+    use super::{RemovalRefused, message};
 
     #[derive(Debug, thiserror::Error)]
     #[error("Cannot listen on `{place}`: {source}")]
@@ -349,6 +355,18 @@ mod tests {
         let quoting = Quoting { place: "a", source: error() };
         let message = message(&anyhow::Error::new(quoting));
         assert_eq!(message, format!("Cannot listen on `a`: {plain}"));
+    }
+
+    #[test]
+    fn both_names_are_two() {
+        let hint = |dependents: &[&str]| {
+            let dependents = dependents.iter().map(|&name| name.to_owned()).collect();
+            RemovalRefused::Named { name: "org/a".to_owned(), dependents }.hint().unwrap()
+        };
+        assert!(hint(&["x"]).starts_with("Keep both names: "));
+        assert!(hint(&["x"]).ends_with("To remove both, run `mlxk rm x org/a`"));
+        assert!(hint(&["x", "y"]).starts_with("Keep all names: "));
+        assert!(hint(&["x", "y"]).ends_with("To remove all of them, run `mlxk rm x y org/a`"));
     }
 
     #[test]
