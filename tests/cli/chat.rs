@@ -611,6 +611,35 @@ fn another_model_continues_the_conversation() {
 }
 
 #[test]
+fn messages_of_the_model_before_are_not_the_new_ones_own() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("Modelfile");
+    let base = smollm2();
+    let text =
+        format!("FROM {base}\nSYSTEM Be brief.\nMESSAGE user Hi\nMESSAGE assistant Hello.\n");
+    std::fs::write(&file, text).unwrap();
+    let mut create = World::new().mlxk(&["create", "polite", "-f", path(&file)]);
+    create.env("XDG_DATA_HOME", home.path()).assert().success();
+    let other = checkpoint(Kind::Llama, Stored::Bits(4));
+    let words = ["chat", "polite", "--max-tokens", "4"];
+    let mut session = Session::start_with(home, 110, &words, &[]);
+    let own = "The model's own 2 messages come first";
+    assert!(session.text().contains(own), "{}", session.text());
+    session.say("The word is heliotrope.");
+    let home = session.leave();
+    // A conversation that continues has its own beginning.
+    let mut session = Session::start_with(home, 110, &["chat", "-c", "polite"], &[]);
+    let screen = session.text();
+    assert!(screen.contains("Loaded 4 messages") && !screen.contains(own), "{screen}");
+    session.say(&format!("/model {}", path(other.path())));
+    let screen = session.text();
+    assert!(!screen.contains(own), "{screen}");
+    assert!(screen.contains("still begins with 2 messages of another model"), "{screen}");
+    assert!(screen.contains("The system prompt of `polite` no longer applies"), "{screen}");
+    session.leave();
+}
+
+#[test]
 fn files_go_with_the_next_message() {
     let mut session = Session::start(100, &["--max-tokens", "4"]);
     let file = session.home.path().join("a note.txt");
@@ -679,7 +708,12 @@ fn conversations_are_listed_and_printed() {
     assert_eq!(stdout, expected);
     let printed: Value = serde_json::from_str(&logs(&["notes", "--json"]).0).unwrap();
     assert_eq!(printed["data"]["conversation"]["messages"], conversation["messages"]);
+    // The chat keeps a copy of a saved conversation, which goes with it.
+    let copy = chats.join("kept/2026-01-02-030406.json");
+    std::fs::write(&copy, conversation.to_string()).unwrap();
     logs(&["notes", "--delete"]);
+    assert!(!copy.exists());
+    assert!(!logs(&[]).0.contains("red?"));
     let assert = world.mlxk(&["logs", "notes"]).assert().code(1);
     assert!(streams(&assert).1.contains("No conversation is called `notes`"));
     let assert = world.mlxk(&["chat", "--load", "nosuch"]).assert().code(1);
@@ -707,10 +741,5 @@ fn typed_text_stays_out_of_a_single_answer() {
     let status = session.child.wait().unwrap();
     assert!(status.success(), "{status:?}");
     let shown = session.screen.lock().unwrap().screen().contents();
-    // The chat keeps a copy of a saved conversation, which goes with it.
-    let copy = chats.join("kept/2026-01-02-030406.json");
-    std::fs::write(&copy, conversation.to_string()).unwrap();
     assert!(!shown.contains("XYZZY"), "{shown}");
-    assert!(!copy.exists());
-    assert!(!logs(&[]).0.contains("red?"));
 }

@@ -154,8 +154,10 @@ pub(crate) fn start(
     if interactive {
         chat.welcome();
     }
-    if let Some(loaded) = opening.loaded {
-        chat.take_up(loaded);
+    match opening.loaded {
+        Some(loaded) => chat.take_up(loaded),
+        None if interactive => chat.note_begun(),
+        None => {}
     }
     let result = chat.run(opening.first, &mut editor);
     editor.save();
@@ -176,12 +178,23 @@ impl Chat<'_> {
             self.model.name,
             self.engine.context()
         ));
-        if self.begun > 0 {
-            self.note(format_args!(
-                "The model's own {} come first; /history shows them",
-                count(self.begun, "message")
-            ));
+    }
+
+    /// Says which messages the conversation begins with before the user has said anything.
+    fn note_begun(&self) {
+        if self.begun == 0 {
+            return;
         }
+        let messages = count(self.begun, "message");
+        // Another model's Modelfile may have begun it.
+        let is_own = self.messages[..self.begun] == self.settings.messages[..];
+        self.note(if is_own {
+            format!("The model's own {messages} come first; /history shows them")
+        } else {
+            format!(
+                "The conversation still begins with {messages} of another model; /history shows them"
+            )
+        });
     }
 
     /// Answers line by line.
@@ -212,6 +225,7 @@ impl Chat<'_> {
                     }
                     Next::Switch(resolved) => {
                         let (old, wanted) = (self.model, Model::from(*resolved));
+                        let old_name = old.name.clone();
                         // Both may not fit into memory together.
                         drop(self.engine);
                         let switched = model::load(&wanted, &self.chosen, self.context);
@@ -224,8 +238,9 @@ impl Chat<'_> {
                                 (old, again)
                             }
                         };
+                        let before = if model.name == old_name { None } else { Some(old_name) };
                         (self.model, self.engine) = (model, result?);
-                        self.fit_to_model();
+                        self.fit_to_model(before.as_deref());
                     }
                 },
             }

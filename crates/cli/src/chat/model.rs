@@ -92,11 +92,13 @@ impl Chat<'_> {
         }
     }
 
-    /// Adapts the settings and the beginning of the conversation to a model that was just loaded.
-    pub(super) fn fit_to_model(&mut self) {
+    /// Adapts the settings and the beginning of the conversation to a model that was just loaded. `before` is the name of
+    /// the model before, if it was another one.
+    pub(super) fn fit_to_model(&mut self, before: Option<&str>) {
         for problem in settings::drop_refused(&self.engine, &mut self.chosen) {
             self.note(format_args!("{problem}. It is back at its default"));
         }
+        let system = self.settings.options.system.take();
         self.settings = self.fill(&self.chosen);
         if self.messages.len() == self.begun {
             self.messages.clone_from(&self.settings.messages);
@@ -104,5 +106,41 @@ impl Chat<'_> {
         }
         (self.used_tokens, self.warned) = (0, false);
         self.welcome();
+        self.note_begun();
+        let new = self.settings.options.system.as_deref();
+        if let Some(before) = before
+            && let Some(note) = system_note(system.as_deref(), new, before, &self.model.name)
+        {
+            self.note(note);
+        }
+    }
+}
+
+/// Says that the system prompt of the model `before` no longer applies, if that is so.
+fn system_note(old: Option<&str>, new: Option<&str>, before: &str, name: &str) -> Option<String> {
+    match (old, new) {
+        (old, new) if old == new => None,
+        (None, _) => None,
+        (Some(_), None) => Some(format!(
+            "The system prompt of `{before}` no longer applies, and `{name}` has none; `/system` sets one"
+        )),
+        (Some(_), Some(_)) => Some(format!(
+            "The system prompt of `{name}` replaces that of `{before}`; `/system` shows it"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::system_note;
+
+    #[test]
+    fn a_system_prompt_that_goes_is_named() {
+        let note = |old, new| system_note(old, new, "a", "b").unwrap_or_default();
+        assert_eq!(note(None, None) + &note(Some("x"), Some("x")) + &note(None, Some("x")), "");
+        assert!(note(Some("x"), None).starts_with("The system prompt of `a` no longer applies"));
+        assert!(
+            note(Some("x"), Some("y")).starts_with("The system prompt of `b` replaces that of `a`")
+        );
     }
 }
