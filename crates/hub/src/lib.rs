@@ -90,8 +90,8 @@ pub use aliases::{ALIASES, Alias};
 pub use cache::{CachedRepo, HfCache, Snapshot};
 pub use derived::{
     Copied, Created, Derived, OLLAMA_PARAMETERS, Overrides, ParameterError, Parameters, Taken,
-    Turn, base_of, check_new_name, copy, create, derived, derived_by, derived_modelfile,
-    derived_name, derived_names, modelfile_of, write_settings,
+    Turn, base_of, check_copy, check_new_name, copy, create, derived, derived_by,
+    derived_modelfile, derived_name, derived_names, modelfile_of, write_settings,
 };
 pub use detect::{Framework, Judge, Role, Runtime, has_chat_template, license};
 pub use disk::free_bytes;

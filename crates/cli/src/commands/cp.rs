@@ -12,8 +12,9 @@ use crate::{Context, json, output};
 /// Creates the name. No weights are copied.
 pub(crate) fn run(args: &CpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let (pairs, locations) = (&context.settings.pairs, &context.settings.locations);
-    let replace = replace::is_allowed(&args.name, args.force, context)?;
     let source = args.source.parse()?;
+    mlxk_hub::check_copy(&source, &args.name)?;
+    let replace = replace::is_allowed(&args.name, args.force, context)?;
     resolve::find_here(&source, context)?;
     let copied = mlxk_hub::copy(&source, &args.name, replace, pairs, locations)?;
     let Resolved { name, base, overrides, .. } = &copied.source;

@@ -14,7 +14,7 @@ use crate::pairs::PairTable;
 use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
 use crate::repo_id::RepoId;
-use crate::resolution::{Kind, Matching, Resolved};
+use crate::resolution::{Kind, Matching, Resolution, Resolved};
 use crate::resolve::resolve;
 
 /// The result of a copy.
@@ -38,8 +38,18 @@ pub fn copy(
     pairs: &PairTable,
     locations: &Locations,
 ) -> Result<Copied> {
-    let name = &check_name(name, replace, pairs, locations)?;
-    let resolved = resolve(source, Matching::Substring, pairs, locations)?.local()?;
+    check_copy(source, name)?;
+    let checked = check_name(name, replace, pairs, locations);
+    let resolved = resolve(source, Matching::Substring, pairs, locations);
+    let name = &checked.map_err(|error| match (error, &resolved) {
+        // The name means the source already, which must stay.
+        (
+            HubError::Derived(DerivedError::NameTaken { name, by, removed: Some(other) }),
+            Ok(Resolution::Local(found)),
+        ) if found.name == other => DerivedError::NameTaken { name, by, removed: None }.into(),
+        (error, _) => error,
+    })?;
+    let resolved = resolved?.local()?;
     let file = match derived_by(source, locations)? {
         Some(old) => File::read(&old.path)?,
         None => File::new(reference_to(&resolved, source), Overrides::default()),
@@ -49,6 +59,18 @@ pub fn copy(
     }
     let path = file.write(name, replace, locations)?;
     Ok(Copied { source: resolved, name: name.to_owned(), path })
+}
+
+/// Refuses a copy under the name of its source, before a question about replacing that.
+pub fn check_copy(source: &Reference, name: &str) -> Result<()> {
+    let wanted: Reference = name.parse()?;
+    let text =
+        |reference: &Reference| derived_name(reference).unwrap_or_else(|| reference.to_string());
+    let name = text(&wanted);
+    if name.eq_ignore_ascii_case(&text(source)) {
+        return Err(DerivedError::SameName { name }.into());
+    }
+    Ok(())
 }
 
 /// Returns a reference that finds the model from anywhere.
@@ -83,23 +105,27 @@ pub(super) fn check_name(
         }
         .into());
     };
-    let taken = |by: String| Err(DerivedError::NameTaken { name: name.clone(), by }.into());
+    let taken = |by: String, removed: Option<&str>| {
+        let removed = removed.map(str::to_owned);
+        Err(DerivedError::NameTaken { name: name.clone(), by, removed }.into())
+    };
     let is_it = |other: &str| other.eq_ignore_ascii_case(&name);
     if let Some(alias) = Alias::find(&name).or_else(|| Alias::of_ollama(&name)) {
-        return taken(format!("a built-in alias ({})", alias.about));
+        return taken(format!("a built-in alias ({})", alias.about), None);
     }
     let is_other = |other: &String| is_it(other) && !(replace && *other == name);
-    if derived_names(locations).iter().any(is_other) {
-        return taken("a name created earlier".into());
+    if let Some(other) = derived_names(locations).iter().find(|other| is_other(other)) {
+        return taken("a name created earlier".into(), Some(other));
     }
     let stored = folders(&locations.models_dir());
     let stored = stored.map_err(HubError::io("read the folder of imported models"))?;
-    if stored.iter().any(|(other, _)| is_it(other)) {
-        return taken("an imported model".into());
+    if let Some((other, _)) = stored.iter().find(|(other, _)| is_it(other)) {
+        return taken("an imported model".into(), Some(other));
     }
     let workspaces = crate::workspace::workspaces(locations)?;
     if workspaces.iter().any(|workspace| is_it(&workspace.name)) {
-        return taken("a workspace".into());
+        // `rm` leaves workspaces alone.
+        return taken("a workspace".into(), None);
     }
     // The pair of a model that is not here may be used: the user's own model is what the name is to mean.
     let pair = pairs.repo(&name).map(RepoId::to_string);
@@ -107,7 +133,7 @@ pub(super) fn check_name(
     let repos = HfCache::new(&locations.hf_hub_cache).repos()?;
     let means = |full: &str| is_it(full) || is_pair(full);
     match repos.iter().find(|repo| is_it(repo.id.name()) || means(&repo.id.to_string())) {
-        Some(repo) => taken(format!("`{}`", repo.id)),
+        Some(repo) => taken(format!("`{}`", repo.id), Some(&repo.id.to_string())),
         None => Ok(name),
     }
 }

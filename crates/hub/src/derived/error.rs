@@ -14,8 +14,10 @@ pub enum DerivedError {
     BadModelfile { path: PathBuf, line: Option<usize>, problem: String },
     /// Names refer to each other; the last name of the chain occurs in it before.
     Cycle { chain: Vec<String> },
-    /// The name is used `by` something else.
-    NameTaken { name: String, by: String },
+    /// The name is used `by` something else. `removed` is the name to remove first, if that helps.
+    NameTaken { name: String, by: String, removed: Option<String> },
+    /// A copy would have the name of its source.
+    SameName { name: String },
 }
 
 impl_error!(DerivedError);
@@ -42,9 +44,19 @@ impl Explain for DerivedError {
                 Explained::new(KIND, message)
                     .hint(format!("Break the loop with `mlxk rm {}`", name(last)))
             }
-            Self::NameTaken { name, by } => {
+            Self::NameTaken { name, by, removed } => {
+                let or = match removed {
+                    Some(other) => {
+                        format!(", or delete the other model first with `mlxk rm {other}`")
+                    }
+                    None => String::new(),
+                };
                 Explained::new(KIND, format!("Name `{name}` is already used by {by}"))
-                    .hint("Choose another name, or delete the other model first with `mlxk rm`")
+                    .hint(format!("Choose another name{or}"))
+            }
+            Self::SameName { name } => {
+                let message = format!("The model and its copy have the same name: `{name}`");
+                Explained::new(KIND, message).hint("Choose another name for the copy")
             }
         }
     }

@@ -79,6 +79,7 @@ impl File {
             io::ErrorKind::AlreadyExists => HubError::Derived(DerivedError::NameTaken {
                 name: name.to_owned(),
                 by: "a name created earlier".into(),
+                removed: Some(name.to_owned()),
             }),
             _ => failed()(error.error),
         })?;

@@ -36,7 +36,7 @@ use crate::locations::Locations;
 use crate::reference::Reference;
 
 pub(crate) use copy::dependents;
-pub use copy::{Copied, copy};
+pub use copy::{Copied, check_copy, copy};
 pub use create::{Created, base_of, check_new_name, create, derived_modelfile, modelfile_of};
 pub use file::write_settings;
 pub(crate) use file::{SETTINGS_FILE, read_settings};

@@ -134,11 +134,29 @@ fn names_that_are_taken_or_none() {
     fixture.stored("imported", "/x/m.gguf");
     cp(&fixture, "imported", "mine").unwrap();
     for name in ["smollm2", "imported", "IMPORTED", "Alpha-4bit", "alpha-4bit", "beta", "Mine"] {
-        let error = cp(&fixture, "imported", name).unwrap_err();
+        let error = cp(&fixture, "org/Beta", name).unwrap_err();
         assert!(
             matches!(error, HubError::Derived(DerivedError::NameTaken { .. })),
             "{name}: {error}"
         );
+        // A built-in name cannot be removed, and the source of the copy must not be.
+        let removed = match name {
+            "smollm2" | "beta" => None,
+            "Mine" => Some("mine"),
+            "IMPORTED" => Some("imported"),
+            "Alpha-4bit" | "alpha-4bit" => Some("mlx-community/Alpha-4bit"),
+            name => Some(name),
+        };
+        let or = removed
+            .map(|name| format!(", or delete the other model first with `mlxk rm {name}`"))
+            .unwrap_or_default();
+        assert_eq!(error.hint().unwrap(), format!("Choose another name{or}"), "{name}");
+    }
+    for (source, name) in
+        [("imported", "imported"), ("mine", "MINE:latest"), ("smollm2", "smollm2")]
+    {
+        let error = cp(&fixture, source, name).unwrap_err().to_string();
+        assert!(error.starts_with("The model and its copy have the same name: `"), "{error}");
     }
     for name in ["", "a/b/c", "a:", "a@b", "./a", "..", "a b", "x.gguf", "hf:a", "a\\b", "a:b:c"] {
         let error = cp(&fixture, "imported", name).unwrap_err();

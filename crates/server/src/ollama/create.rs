@@ -288,7 +288,8 @@ fn import_as(
     let taken = mlxk_hub::derived(name, &state.config.locations).map_err(failed)?;
     if taken.is_some() {
         let by = "a name created earlier".into();
-        let error = HubError::from(DerivedError::NameTaken { name: name.to_owned(), by });
+        let (name, removed) = (name.to_owned(), Some(name.to_owned()));
+        let error = HubError::from(DerivedError::NameTaken { name, by, removed });
         return Err(failed(error));
     }
     let source = ImportSource::Gguf { path: blobs::path(digits, state) };

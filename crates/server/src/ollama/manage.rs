@@ -30,6 +30,8 @@ pub(super) async fn copy(
         let config = &state.config;
         let from: Reference = source.name.parse().map_err(failed)?;
         let name = asked.destination.trim();
+        // The source in the request may be another name of the model.
+        mlxk_hub::check_copy(&asked.source.parse().map_err(failed)?, name).map_err(failed)?;
         let copied = mlxk_hub::copy(&from, name, false, &config.pairs, &config.locations);
         let name = copied.map_err(failed)?.name;
         tracing::info!(from = source.name, name, "copied");
