@@ -167,8 +167,12 @@ fn part(args: &ShowArgs, resolved: &Resolved, context: &Context) -> anyhow::Resu
         resolved.overrides.system.clone()
     };
     let Some(text) = text else {
-        let part = if args.license { "license" } else { "system prompt" };
-        context.printer.note(format_args!("`{}` has no {part}", resolved.name));
+        let name = &resolved.name;
+        context.printer.note(if args.license {
+            format!("No license text comes with the files of `{name}`")
+        } else {
+            format!("`{name}` has no system prompt")
+        });
         return Ok(ExitStatus::Success);
     };
     out.content(&text)?;
