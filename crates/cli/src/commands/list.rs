@@ -14,6 +14,8 @@ use crate::models::supported;
 use crate::settings::Settings;
 use crate::{Context, format, json};
 
+/// Index of the column `Src`.
+const SOURCE: usize = 4;
 /// Maximum length of a reason in characters.
 const MAX_REASON: usize = 60;
 
@@ -151,7 +153,15 @@ fn print(models: &[ModelInfo], args: &ListArgs, context: &Context) -> anyhow::Re
     }
     let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
     rows.extend(models.iter().map(|model| row(model, args, more)));
-    table::print_most(&rows, &["Hash", "Modified", "Src"], "mlxk list | less -S", &context.printer)
+    let mut shorter = rows.clone();
+    for row in shorter.iter_mut().skip(1) {
+        // The rest is the name again, mostly.
+        if row[SOURCE].starts_with("ollama:") {
+            "ollama".clone_into(&mut row[SOURCE]);
+        }
+    }
+    let optional = ["Hash", "Modified", "Src"];
+    table::print_most(&rows, &shorter, &optional, "mlxk list | less -S", &context.printer)
 }
 
 fn row(model: &ModelInfo, args: &ListArgs, more: bool) -> Vec<String> {

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
         ]);
     }
     let command = "mlxk search --ollama | less -S";
-    table::print_most(&rows, &["Checkpoint", "Here"], command, &context.printer)?;
+    table::print_most(&rows, &rows, &["Checkpoint", "Here"], command, &context.printer)?;
     Ok(ExitStatus::Success)
 }
 

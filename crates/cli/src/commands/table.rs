@@ -11,35 +11,59 @@ type Gap = (&'static str, &'static str);
 const USUAL: Gap = (" | ", "-+-");
 const NARROW: Gap = ("  ", "  ");
 
-/// Prints a table like [`print`]. If a terminal is too narrow, moves the columns closer together and leaves out those
-/// with these titles, one after another, until it fits; a note says which. If it still doesn't fit, prints all of them.
+/// Prints a table like [`print`]. If a terminal is too narrow, moves the columns closer together, takes the cells of
+/// `shorter`, and leaves out as few as possible of the columns with these titles, the first ones first; a note says
+/// which. If it still doesn't fit, prints all of them.
 pub(super) fn print_most(
     rows: &[Vec<String>],
+    shorter: &[Vec<String>],
     optional: &[&str],
     command: &str,
     printer: &Printer,
 ) -> anyhow::Result<()> {
-    let rows = sanitized(rows);
+    let (rows, shorter) = (sanitized(rows), sanitized(shorter));
     if !output::stdout_is_terminal() || total_width(&rows, USUAL) <= width() {
         return print(&rows);
     }
-    let mut fewer = rows.clone();
-    for hidden in 0..=optional.len() {
-        if let Some(title) = hidden.checked_sub(1).and_then(|last| optional.get(last)) {
+    let Some((fitting, hidden)) = fitting(&rows, &shorter, optional, width()) else {
+        return print(&rows);
+    };
+    write(&fitting, NARROW)?;
+    if !hidden.is_empty() {
+        printer.note(format_args!(
+            "Not shown in this narrow window: {}. Widen it, or see `{command}`",
+            hidden.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// Returns the rows that fit into `room` and the titles of the columns that are left out of them, or `None` if even
+/// without all `optional` ones they don't fit.
+fn fitting<'a>(
+    rows: &[Vec<String>],
+    shorter: &[Vec<String>],
+    optional: &[&'a str],
+    room: usize,
+) -> Option<(Vec<Vec<String>>, Vec<&'a str>)> {
+    if total_width(rows, NARROW) <= room {
+        return Some((rows.to_vec(), Vec::new()));
+    }
+    // Each set of columns is a number with a bit for each of them.
+    let mut sets: Vec<u32> = (0..1 << optional.len()).collect();
+    sets.sort_by_key(|set| (set.count_ones(), *set));
+    sets.into_iter().find_map(|set| {
+        let is_in = |index: usize| set & (1 << index) != 0;
+        let hidden: Vec<&str> = (0..optional.len())
+            .filter(|&index| is_in(index))
+            .map(|index| optional[index])
+            .collect();
+        let mut fewer = shorter.to_vec();
+        for title in &hidden {
             drop_column(&mut fewer, title);
         }
-        if total_width(&fewer, NARROW) <= width() {
-            write(&fewer, NARROW)?;
-            if hidden > 0 {
-                printer.note(format_args!(
-                    "Not shown in this narrow window: {}. Widen it, or see `{command}`",
-                    optional[..hidden].join(", ")
-                ));
-            }
-            return Ok(());
-        }
-    }
-    print(&rows)
+        (total_width(&fewer, NARROW) <= room).then_some((fewer, hidden))
+    })
 }
 
 fn drop_column(rows: &mut [Vec<String>], title: &str) {
@@ -139,7 +163,7 @@ pub(super) fn joined(cells: impl Iterator<Item = String>, room: usize) -> String
 
 #[cfg(test)]
 mod tests {
-    use super::{NARROW, USUAL, drop_column, records, total_width};
+    use super::{NARROW, USUAL, drop_column, fitting, records, total_width};
 
     #[test]
     fn optional_columns_make_room() {
@@ -153,6 +177,28 @@ mod tests {
             (rows[1].as_slice(), total_width(&rows, USUAL)),
             (&["org/model".to_owned(), "1.2 GB".to_owned()][..], 18)
         );
+    }
+
+    #[test]
+    fn only_the_columns_that_have_to_go_are_left_out() {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        let rows =
+            [row(["Name", "Hash", "Modified", "Src"]), row(["m", "1", "1 h", "ollama:abcdefgh"])];
+        let shorter = [rows[0].clone(), row(["m", "1", "1 h", "ollama"])];
+        let optional = ["Hash", "Modified", "Src"];
+        let hidden = |shorter, room| fitting(&rows, shorter, &optional, room).map(|it| it.1);
+        let (all, short) = (total_width(&rows, NARROW), total_width(&shorter, NARROW));
+        assert_eq!((all, short), (4 + 4 + 8 + 15 + 6, 4 + 4 + 8 + 6 + 6));
+        let none = Some(vec![]);
+        assert_eq!(fitting(&rows, &shorter, &optional, all).unwrap().0[1][3], "ollama:abcdefgh");
+        assert_eq!(fitting(&rows, &shorter, &optional, short).unwrap().0[1][3], "ollama");
+        assert_eq!((hidden(&shorter, all - 1), hidden(&shorter, short)), (none.clone(), none));
+        assert_eq!(hidden(&shorter, short - 1), Some(vec!["Hash"]));
+        // One wide column goes instead of two narrow ones.
+        assert_eq!(hidden(&rows, 20), Some(vec!["Src"]));
+        assert_eq!(hidden(&rows, 14), Some(vec!["Hash", "Src"]));
+        assert_eq!(hidden(&rows, 4), Some(optional.to_vec()));
+        assert_eq!(hidden(&rows, 3), None);
     }
 
     #[test]
