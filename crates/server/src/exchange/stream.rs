@@ -118,9 +118,9 @@ where
 fn log(error: &ApiError) {
     let (code, reason) = (error.kind.status().as_u16(), guard::logged_reason(error));
     if error.kind.status().is_server_error() {
-        tracing::warn!(code, reason, "the stream was cut off");
+        tracing::warn!(code, reason, "the stream ended with an error");
     } else {
-        tracing::info!(code, reason, "the stream was cut off");
+        tracing::info!(code, reason, "the stream ended with an error");
     }
 }
 

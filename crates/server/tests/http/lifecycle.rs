@@ -109,7 +109,7 @@ fn streams_end_with_an_error_when_the_server_stops() {
     assert!(text.contains("data: [DONE]"), "{text}");
     world.join();
     assert!(std::net::TcpStream::connect(world.address).is_err());
-    assert!(logged().contains("the stream was cut off code=503"), "{}", logged());
+    assert!(logged().contains("the stream ended with an error code=503"), "{}", logged());
 }
 
 #[test]
