@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use mlxk_hub::{
-    HubError, Kind as PlaceKind, Matching, Reference, ReferenceError, Resolution, Resolved,
+    HttpError, HubError, ImportSource, Kind as PlaceKind, Matching, Reference, ReferenceError,
+    Resolution, Resolved,
 };
 
 use super::Models;
@@ -67,6 +68,7 @@ impl Models {
             _ => return Err(unknown(name, LISTED)),
         }
         let config = &self.0.config;
+        let offline = config.locations.offline;
         let found =
             mlxk_hub::resolve(&reference, Matching::Exact, &config.pairs, &config.locations);
         if let Ok(Resolution::NotLocal(missing)) = &found {
@@ -75,12 +77,20 @@ impl Models {
         }
         let advice = match found {
             Ok(Resolution::Local(model)) => return Ok(model),
-            Ok(Resolution::NeedsImport(_)) => format!("`mlxk pull {name}` imports it"),
+            Ok(Resolution::NeedsImport(plan)) => match plan.source {
+                ImportSource::Pypi { .. } if offline => offline_mode(&plan.name),
+                _ => format!("`mlxk pull {name}` imports it"),
+            },
             // The organization of other bare names is only a guess.
             Ok(Resolution::NotLocal(missing))
                 if name.contains('/') || config.pairs.repo(&missing.name).is_some() =>
             {
-                format!("download it with `mlxk pull {}`", missing.suggestion)
+                let repo = missing.suggestion.to_string();
+                if offline {
+                    offline_mode(&repo)
+                } else {
+                    format!("download it with `mlxk pull {repo}`")
+                }
             }
             Ok(Resolution::NotLocal(_)) => LISTED.to_owned(),
             Err(
@@ -109,6 +119,13 @@ impl Models {
         let ticked: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         (!ticked.is_empty()).then(|| ticked.join(", "))
     }
+}
+
+/// Returns why a model is not downloaded in offline mode, in the words of the command line.
+fn offline_mode(name: &str) -> String {
+    let error = HubError::from(HttpError::Offline { action: format!("download `{name}`") });
+    let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
+    format!("offline mode is on{hint}")
 }
 
 /// Returns `true` if the server's own model answers requests for this name.

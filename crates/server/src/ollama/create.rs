@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use axum::extract::State;
 use axum::response::Response;
 use mlxk_hub::{
-    DerivedError, HubError, ImportPlan, ImportSource, Matching, Modelfile, Overrides, Reference,
-    Resolution, Taken, Turn,
+    DerivedError, HttpError, HubError, ImportPlan, ImportSource, Matching, Modelfile, Overrides,
+    Reference, Resolution, Taken, Turn,
 };
 use serde_json::{Map, Value};
 
@@ -219,6 +219,10 @@ fn make(name: &str, draft: Draft, state: &ServerState, watch: &Watch) -> Result<
         Resolution::Local(_) => {}
         Resolution::NeedsImport(plan) => {
             pull::import(&plan, state, watch)?;
+        }
+        Resolution::NotLocal(missing) if config.locations.offline => {
+            let action = format!("download `{}`", missing.suggestion);
+            return Err(failed(missing.into_unreached(&HttpError::Offline { action })));
         }
         Resolution::NotLocal(_) => fetch(&from, state, watch)?,
     }

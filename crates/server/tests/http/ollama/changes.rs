@@ -244,6 +244,30 @@ fn names_have_namespaces_and_tags() {
 }
 
 #[test]
+fn offline_mode_is_named_instead_of_a_pull_that_must_fail() {
+    let world = World::with(|config| (config.locations.offline, config.hub.offline) = (true, true));
+    let said = |path: &str, body: &Value| {
+        let answer = world.post(path, body);
+        let (status, json) = (answer.status, answer.json());
+        let message = json["error"]["message"].as_str().or(json["error"].as_str()).unwrap();
+        let expected = "offline mode is on. To allow downloads, unset `HF_HUB_OFFLINE`";
+        assert!(message.contains(expected), "{path}: {message}");
+        assert!(!message.contains("mlxk pull"), "{path}: {message}");
+        status
+    };
+    for name in ["llama3.2", "org/nosuch", "smollm2"] {
+        assert_eq!(said("/api/copy", &json!({"source": name, "destination": "mine"})), 404);
+        let create = json!({"model": "mine", "from": name, "stream": false});
+        said("/api/create", &create);
+        said("/api/show", &json!({"model": name}));
+        said("/v1/completions", &json!({"model": name, "prompt": "x"}));
+    }
+    let body = json!({"model": "mine", "from": "llama3.2", "stream": false});
+    let (_, message) = refusal(&world.post("/api/create", &body));
+    assert!(message.contains("is not on this machine: offline mode is on"), "{message}");
+}
+
+#[test]
 fn a_copy_has_the_digest_of_its_model() {
     let world = World::new();
     let digest = |name: &str| {
