@@ -63,7 +63,9 @@ impl From<Resolved> for Model {
 
 /// Returns the name of a model for a saved conversation. It does not depend on the working folder.
 pub(crate) fn saved_name(resolved: &Resolved) -> String {
+    // A name made by `create` has settings that the folder itself lacks.
     if resolved.kind == mlxk_hub::Kind::Folder
+        && resolved.base.is_none()
         && let Ok(path) = std::path::absolute(&resolved.path)
     {
         return path.display().to_string();
