@@ -1,6 +1,9 @@
 //! Attention: storing of keys and values, and the kernel that fits the rows of a step.
 
-use mlxk_ops::{Act, AttentionSpec, Batch, BlockMask, KvFormat, Mask, Rope, ScoreGrowth, Vector};
+use mlxk_ops::{
+    Act, AttentionSpec, Batch, BlockMask, IndexInputs, IndexSpec, KvFormat, Mask, Rope,
+    ScoreGrowth, Vector,
+};
 
 use crate::cache::element_bits;
 use crate::compute::ELEMENT_THREADS;
@@ -9,6 +12,7 @@ use crate::kernels;
 use crate::kernels::decode_attention::DecodeAttention;
 use crate::kernels::flash_attention::FlashAttention;
 use crate::pipelines::Variant;
+use crate::sparse::ChosenPositions;
 use crate::step::{Attend, Bind, MATRIX_FROM, Op};
 
 /// Most sequences of a batch that are computed on matrix units, one after the other.
@@ -32,20 +36,23 @@ impl Gpu {
         kv: Option<[Act; 2]>,
         layer: usize,
         spec: &AttentionSpec,
+        index: Option<(IndexInputs, IndexSpec)>,
         batch: &Batch,
     ) {
         let factors = spec.growth.map_or(0, |growth| self.growth_factors(growth, batch));
         let (rows, spec) = (batch.rows(), *spec);
-        let attend = Attend { out, q, kv, layer, spec, rows, factors };
+        let attend = Attend { out, q, kv, layer, spec, rows, factors, index };
         self.step.record(Op::Attend(Box::new(attend)));
     }
 
     /// Records attention in kernels that take any rows.
     pub(crate) fn attend_plainly(&mut self, attend: &Attend) {
         if let Some([k, v]) = attend.kv {
-            self.append([k, v], attend);
+            self.append([k, v], attend.layer, &attend.spec, attend.rows);
         }
-        self.attention(attend);
+        let choice =
+            attend.index.map(|(inputs, index)| self.choose_positions(inputs, &index, attend.rows));
+        self.attention(attend, choice);
     }
 
     /// Returns `true` if attention is that of one token of each sequence, in a kernel that also rotates and stores.
@@ -54,7 +61,7 @@ impl Gpu {
         let is_plain = head_dim == value_dim && DecodeAttention::takes(head_dim);
         let is_half = self.options().kv_format() == KvFormat::F16;
         let can = !self.options().exact && attend.kv.is_some() && self.batch.is_decode;
-        can && is_plain && is_half && is_sliding(&attend.spec)
+        can && attend.index.is_none() && is_plain && is_half && is_sliding(&attend.spec)
     }
 
     /// Records attention of one token of each sequence. `rope` turns its queries and keys after `norms`.
@@ -64,7 +71,7 @@ impl Gpu {
         rope: Option<Rope>,
         norms: Option<HeadNorms>,
     ) {
-        let Attend { out, q, layer, ref spec, rows, factors, kv } = *attend;
+        let Attend { out, q, layer, ref spec, rows, factors, kv, .. } = *attend;
         let [k, v] = kv.expect("a token has a key and a value");
         let (pages, tables) = self.layer(layer, spec);
         let shared_by = spec.heads / spec.kv_heads;
@@ -123,7 +130,8 @@ impl Gpu {
         let is_plain = head_dim == value_dim && DecodeAttention::takes(head_dim);
         let is_half = self.options().kv_format() == KvFormat::F16;
         let can = self.context.has_matrices && !self.options().exact && attend.kv.is_some();
-        can && is_plain
+        can && attend.index.is_none()
+            && is_plain
             && is_half
             && is_sliding(&attend.spec)
             && attend.rows >= MATRIX_FROM
@@ -132,7 +140,7 @@ impl Gpu {
 
     /// Records attention on matrix units, with rotations. The result is in tiles.
     pub(crate) fn attend_on_matrices(&mut self, attend: &Attend, rope: Option<Rope>) {
-        let Attend { out, q, layer, ref spec, rows, factors, kv } = *attend;
+        let Attend { out, q, layer, ref spec, rows, factors, kv, .. } = *attend;
         let [k, v] = kv.expect("keys and values are stored");
         let (pages, tables) = self.layer(layer, spec);
         let group = self.cache.pages_of(layer).group;
@@ -187,8 +195,14 @@ impl Gpu {
         (Bind::Buffer(table.buffer.clone()), kind, sizes)
     }
 
-    fn append(&mut self, [k, v]: [Act; 2], attend: &Attend) {
-        let Attend { layer, ref spec, rows, .. } = *attend;
+    /// Records that keys and values are stored. `v` isn't read if values have no width.
+    pub(crate) fn append(
+        &mut self,
+        [k, v]: [Act; 2],
+        layer: usize,
+        spec: &AttentionSpec,
+        rows: usize,
+    ) {
         let (pages, tables) = self.layer(layer, spec);
         let [key_bits, value_bits] = element_bits(self.options().kv_format());
         let constants = [spec.head_dim as u32, spec.value_dim as u32, key_bits, value_bits];
@@ -201,12 +215,13 @@ impl Gpu {
         self.step.dispatch(&variant, buffers, parameters, groups);
     }
 
-    /// Records attention to keys and values in pages.
-    fn attention(&mut self, attend: &Attend) {
+    /// Records attention to keys and values in pages, to all that a row may see or to those of a choice.
+    fn attention(&mut self, attend: &Attend, choice: Option<ChosenPositions>) {
         let Attend { out, q, layer, ref spec, rows, factors, .. } = *attend;
         let (pages, tables) = self.layer(layer, spec);
         let [key_bits, value_bits] = element_bits(self.options().kv_format());
         let mask = match spec.mask {
+            Mask::Causal if choice.is_some() => 4,
             Mask::Causal if slides(spec) => 0,
             Mask::Causal => 1,
             Mask::Full => 2,
@@ -225,15 +240,20 @@ impl Gpu {
         let ends = if mask == 2 { self.ends() } else { 0 };
         let mut parameters = self.score_parameters(spec, tables, factors);
         parameters.push(ends);
-        if let Mask::Blocks(BlockMask { size, local, stride }) = spec.mask {
-            parameters.extend([size, local, stride].map(|number| number.min(1 << 31) as u32));
-        }
+        let blocks = match spec.mask {
+            Mask::Blocks(BlockMask { size, local, stride }) => [size, local, stride],
+            _ => [0; 3],
+        };
+        parameters.extend(blocks.map(|number| number.min(1 << 31) as u32));
+        let (chosen, choice) = choice.map_or((Bind::Words, [0; 2]), |it| (it.bits, it.parameters));
+        parameters.extend(choice);
         let buffers = vec![
             Bind::Words,
             Bind::Act(q),
             Bind::Buffer(pages),
             self.vector(spec.sinks),
             Bind::Act(out),
+            chosen,
         ];
         let variant = Variant::new(&kernels::ATTENTION, &constants);
         self.step.dispatch(&variant, buffers, parameters, [spec.heads, rows, 1]);

@@ -5,9 +5,9 @@ use std::ops::Range;
 use mlxk_ops::{
     Act, Activation, AttentionSpec, Batch, Choice, ColumnScanInputs, ColumnScanSpec, Compute,
     ConvSpec, DeltaDecay, DeltaInputs, DeltaSizes, DeltaSpec, GatedUnitInputs, IndexInputs,
-    IndexSpec, OpsError, Pieces, Ranked, Reduction, Result, Rope, RouteGroups, RouteScores,
-    RouteSpec, Routes, STATE_COLUMNS, ScanInputs, ScanSizes, ScanSpec, StatePlace, Survey, Vector,
-    Weight, WkvInputs, WkvSpec,
+    IndexSpec, Pieces, Ranked, Reduction, Result, Rope, RouteGroups, RouteScores, RouteSpec,
+    Routes, STATE_COLUMNS, ScanInputs, ScanSizes, ScanSpec, StatePlace, Survey, Vector, Weight,
+    WkvInputs, WkvSpec,
 };
 
 use wgpu::Buffer;
@@ -336,7 +336,7 @@ impl Compute for Gpu {
         spec: &AttentionSpec,
         batch: &Batch,
     ) {
-        self.attend_to([out, q], Some([k, v]), layer, spec, batch);
+        self.attend_to([out, q], Some([k, v]), layer, spec, None, batch);
     }
 
     fn attend_shared(
@@ -347,21 +347,20 @@ impl Compute for Gpu {
         spec: &AttentionSpec,
         batch: &Batch,
     ) {
-        self.attend_to([out, q], None, layer, spec, batch);
+        self.attend_to([out, q], None, layer, spec, None, batch);
     }
 
     fn attend_best(
         &mut self,
-        _: Act,
-        _: [Act; 3],
-        _: usize,
-        _: &AttentionSpec,
-        _: IndexInputs,
-        _: &IndexSpec,
-        _: &Batch,
+        out: Act,
+        [q, k, v]: [Act; 3],
+        layer: usize,
+        spec: &AttentionSpec,
+        inputs: IndexInputs,
+        index: &IndexSpec,
+        batch: &Batch,
     ) {
-        let device = self.info().name.clone();
-        self.step.fail(OpsError::NoKernel { device, operation: "sparse attention" });
+        self.attend_to([out, q], Some([k, v]), layer, spec, Some((inputs, *index)), batch);
     }
 
     fn short_conv(&mut self, out: Act, x: Act, spec: &ConvSpec, state: StatePlace, batch: &Batch) {

@@ -22,11 +22,14 @@ use crate::weights::{BLOCK, Form, Matrix};
 const GROUP: usize = 64;
 /// Choices per expert from which on they are gathered in groups. With fewer, groups would be mostly empty.
 const GATHER_FROM: usize = 4;
-/// Numbers of the activations that mixtures of all layers share.
+/// Numbers of the activations that layers share.
 const GROUPS_ACT: usize = 0;
 const INPUTS_ACT: usize = 1;
 const GATED_ACT: usize = 2;
 const RESULTS_ACT: usize = 3;
+/// Numbers of those of indexers.
+pub(crate) const SCORES_ACT: usize = 4;
+pub(crate) const CHOSEN_ACT: usize = 5;
 
 /// The gated unit of all experts, and the weighted sum of the results.
 struct Mixture {
@@ -270,7 +273,7 @@ impl Gpu {
     }
 
     /// Returns an activation that layers share.
-    fn shared_act(&mut self, rows: usize, cols: usize, number: usize) -> Act {
+    pub(crate) fn shared_act(&mut self, rows: usize, cols: usize, number: usize) -> Act {
         let key = [rows, cols, number];
         if let Some(&known) = self.shared.get(&key) {
             return known;

@@ -25,6 +25,7 @@ mod presence;
 mod products;
 mod profile;
 mod rope;
+mod sparse;
 mod step;
 mod top;
 mod tuning;

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use mlxk_ops::{Act, Activation, AttentionSpec, OpsError, Result, Rope, Vector, Weight};
+use mlxk_ops::{
+    Act, Activation, AttentionSpec, IndexInputs, IndexSpec, OpsError, Result, Rope, Vector, Weight,
+};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandBuffer, CommandEncoder,
     CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, SubmissionIndex,
@@ -133,6 +135,8 @@ pub(crate) struct Attend {
     pub rows: usize,
     /// First word of the factors of rows.
     pub factors: u32,
+    /// The indexer that chooses the positions that rows see.
+    pub index: Option<(IndexInputs, IndexSpec)>,
 }
 
 impl Op {
@@ -149,7 +153,11 @@ impl Op {
                 [*x, *routes].contains(&act)
             }
             Op::Done => false,
-            Op::Attend(attend) => attend.q == act || attend.kv.is_some_and(|kv| kv.contains(&act)),
+            Op::Attend(attend) => {
+                let index = attend.index.map(|(it, _)| [it.queries, it.keys, it.weights]);
+                let is_index = index.is_some_and(|inputs| inputs.contains(&act));
+                is_index || attend.q == act || attend.kv.is_some_and(|kv| kv.contains(&act))
+            }
         }
     }
 

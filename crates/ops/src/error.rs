@@ -30,14 +30,6 @@ pub enum OpsError {
         /// Limit of the device.
         most: u64,
     },
-    /// The device has no kernel for an operation of the model.
-    #[error("`{device}` cannot compute {operation} yet; run this model on the CPU")]
-    NoKernel {
-        /// Name of the device.
-        device: String,
-        /// The operation, as a noun.
-        operation: &'static str,
-    },
     /// The device stopped working. Nothing that it computed since is valid.
     #[error("`{device}` failed: {problem}")]
     Device {

@@ -13,7 +13,6 @@ use std::path::Path;
 use mlxk_format::{Checkpoint, MAX_CONFIG_BYTES, read_object};
 use mlxk_gpu::AdapterInfo;
 use mlxk_models::{ModelError, Output, Progress};
-use mlxk_ops::OpsError;
 
 pub use self::decision::{Measured, Speeds};
 pub use self::record::Decision;
@@ -74,21 +73,15 @@ fn decide(
     let mut decision = Decision { version, model: folder.clone(), gpu, measured: None };
     if decision.gpu.is_some() && answers(folder)? {
         let cpu = DeviceChoice::Cpu(automatic.cpu);
-        match measure::measure(options, automatic.on_gpu(), cpu, progress) {
-            Ok(measured) => {
-                tracing::info!(
-                    gpu = decision.gpu,
-                    gpu_tokens_per_s = measured.gpu.decode,
-                    cpu_tokens_per_s = measured.cpu.decode,
-                    chosen = if measured.prefers_gpu() { "gpu" } else { "cpu" },
-                    "compared the devices"
-                );
-                decision.measured = Some(measured);
-            }
-            // It will not have the kernel next time either, so this is kept.
-            Err(error @ EngineError::Ops(OpsError::NoKernel { .. })) => tell_failure(&error),
-            Err(error) => return Err(error),
-        }
+        let measured = measure::measure(options, automatic.on_gpu(), cpu, progress)?;
+        tracing::info!(
+            gpu = decision.gpu,
+            gpu_tokens_per_s = measured.gpu.decode,
+            cpu_tokens_per_s = measured.cpu.decode,
+            chosen = if measured.prefers_gpu() { "gpu" } else { "cpu" },
+            "compared the devices"
+        );
+        decision.measured = Some(measured);
     }
     if let Some(file) = file {
         // It is measured again if it can't be kept.

@@ -17,6 +17,9 @@ struct P {
   block_size: u32,
   local_blocks: u32,
   every: u32,
+  // Most positions that a row sees if it chooses them, and words of a row's choice.
+  keep: u32,
+  choice_words: u32,
 }
 var<immediate> p: P;
 @group(0) @binding(0) var<storage, read> words: array<u32>;
@@ -24,6 +27,8 @@ var<immediate> p: P;
 @group(0) @binding(2) var<storage, read> kv: array<u32>;
 @group(0) @binding(3) var<storage, read> sinks: array<f32>;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
+// A bit for each position of a row that may see more than `keep`.
+@group(0) @binding(5) var<storage, read> chosen: array<u32>;
 
 const THREADS = 32u;
 const FEATURES = (VALUE_DIM + THREADS - 1u) / THREADS;
@@ -42,7 +47,8 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
   workgroupBarrier();
 
   let own = words[p.positions + row];
-  // MASK is 0 if a row sees what is before it, 1 if windows don't slide, 2 if it sees all, and 3 if it sees blocks.
+  // MASK is 0 if a row sees what is before it, 1 if windows don't slide, 2 if it sees all, 3 if it sees blocks,
+  // and 4 if it sees chosen positions.
   var end = own + 1u;
   var start = select(end - min(end, p.window), 0u, p.window == 0u);
   if (MASK == 1u) { start = own / p.window * p.window; }
@@ -61,10 +67,16 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
       let seen = page * 32u / p.block_size;
       if (own / p.block_size - seen >= p.local_blocks && (seen + head + 1u) % p.every != 0u) { continue; }
     }
+    var seen = 0xffffffffu;
+    if (MASK == 4u && end > p.keep) {
+      seen = chosen[row * p.choice_words + page];
+      if (seen == 0u) { continue; }
+    }
     let at = (words[table + page] * p.kv_heads + kv_head) * page_words;
     let position = page * 32u + local;
+    let is_seen = position >= start && position < end && (seen & (1u << local)) != 0u;
     var score = -1e30;
-    if (position >= start && position < end) {
+    if (is_seen) {
       score = 0.0;
       for (var i = 0u; i < HEAD_DIM; i += 1u) {
         score = fma(query[i], element(at, KEY_BITS, HEAD_DIM, i, local), score);
@@ -75,7 +87,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     workgroupBarrier();
     var highest = greatest;
     for (var i = 0u; i < THREADS; i += 1u) { highest = max(highest, scores[i]); }
-    let share = select(0.0, exp(score - highest), position >= start && position < end);
+    let share = select(0.0, exp(score - highest), is_seen);
     shares[local] = share;
     workgroupBarrier();
     let shrink = exp(greatest - highest);

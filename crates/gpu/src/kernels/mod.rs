@@ -73,6 +73,9 @@ pub(crate) static ATTENTION: Kernel = kernel!(
     "head_words",
     "element"
 );
+pub(crate) static INDEX_SCORES: Kernel =
+    kernel!("index_scores", ["HEADS", "HEAD_DIM", "KEY_BITS"], "head_words", "element");
+pub(crate) static CHOOSE_POSITIONS: Kernel = kernel!("choose_positions", []);
 pub(crate) static DECODE_ATTENTION: Kernel = Kernel {
     name: "decode_attention",
     source: Source::Written(decode_attention::write),

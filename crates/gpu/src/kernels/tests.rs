@@ -36,6 +36,7 @@ fn without_weights() -> Vec<Variant> {
         Variant::new(&RMS_NORM, &[]),
         Variant::new(&COMBINE, &[]),
         Variant::new(&GROUP_ROWS, &[128]),
+        Variant::new(&CHOOSE_POSITIONS, &[]),
         Variant::new(&NORMALIZE, &[]),
         Variant::new(&COLUMN_SCAN, &[16]),
         Variant::new(&GATED_UNIT, &[]),
@@ -59,12 +60,19 @@ fn without_weights() -> Vec<Variant> {
         all.extend((0..9).map(|activation| Variant::new(&ACTIVATION, &[activation, flag])));
     }
     all.extend((0..8).map(|operation| Variant::new(&ARITHMETIC, &[operation])));
+    for bits in [32, 16, 8] {
+        for [heads, head_dim] in [[64, 128], [3, 40]] {
+            all.push(Variant::new(&INDEX_SCORES, &[heads, head_dim, bits]));
+            all.push(Variant::new(&APPEND, &[head_dim, 0, bits, bits]));
+        }
+    }
     for [keys, values] in [[32, 32], [16, 16], [8, 8], [8, 4]] {
         for [head, value] in [[64, 64], [7, 5], [576, 512]] {
             all.push(Variant::new(&APPEND, &[head, value, keys, values]));
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0, 1]));
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0, 3]));
             all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 1, 1, 1, 2]));
+            all.push(Variant::new(&ATTENTION, &[head, value, keys, values, 0, 0, 0, 4]));
         }
     }
     for [head_dim, heads, rope, flag] in
