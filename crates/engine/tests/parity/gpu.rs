@@ -30,6 +30,14 @@ fn names() -> Vec<String> {
     names
 }
 
+/// Every `step`th case, and those of sparse attention, which few models have.
+fn some_names(step: usize) -> Vec<String> {
+    let names = names().into_iter().enumerate();
+    let names = names
+        .filter(|(index, name)| index.is_multiple_of(step) || name.starts_with("deepseek_v32"));
+    names.map(|(_, name)| name).collect()
+}
+
 /// Does `work` with each case, on one device that keeps its kernels.
 fn for_cases(names: impl IntoIterator<Item = String>, mut work: impl FnMut(&Golden, &mut Runner)) {
     let Some(mut ops) = open() else { return };
@@ -64,7 +72,7 @@ fn a_gpu_agrees_with_mlx_lm() {
 
 #[test]
 fn a_model_on_a_gpu_and_the_processor_agrees_with_mlx_lm() {
-    for name in names().into_iter().step_by(9) {
+    for name in some_names(9) {
         let Some(gpu) = open() else { return };
         let golden = golden::read(&name);
         let made = Made::new(&golden);
@@ -85,7 +93,7 @@ fn a_model_on_a_gpu_and_the_processor_agrees_with_mlx_lm() {
 #[test]
 fn a_gpu_gives_the_same_bits_however_the_work_is_divided() {
     // Some of all kinds; compiling their kernels for the processor takes the time.
-    for_cases(names().into_iter().step_by(7), |golden, runner| {
+    for_cases(some_names(7), |golden, runner| {
         let (ids, name) = (&golden.ids[..110], &golden.name);
         let whole = runner.in_steps(ids, [ids.len()]);
         let chunks = runner.in_steps(ids, [1, 7, 32, 31, 2, ids.len()]);
