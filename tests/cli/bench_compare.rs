@@ -351,6 +351,32 @@ fn example() -> Value {
 }
 
 #[test]
+fn a_repeated_text_has_no_prefill_speed_if_its_cached_tokens_are_unknown() {
+    let (world, report) = world();
+    let server = Running::start(&world, &["--threads", "1"], &[]);
+    let arguments = ["bench", "--model", "org/tiny", "--mlx-model", "org/tiny", "--skip-pull"];
+    let work = ["--workload", "document,prefix", "--prompt-tokens", "100", "--output", &report];
+    let mut command = world.mlxk(&[&arguments[..], &SHORT, &work].concat());
+    command.env("OLLAMA_HOST", &server.address);
+    let (text, _) = streams(&command.assert().success());
+    let found = read(&report);
+    let [ours, theirs] = [0, 1].map(|side| found["sides"][side]["workloads"].clone());
+    let prefill = |answered: &Value| answered["series"]["prefill_tokens_per_second"].is_object();
+    assert!(prefill(&ours[0]) && prefill(&ours[1]) && prefill(&theirs[0]), "{found}");
+    // Ollama's dialect has no field for cached tokens.
+    assert_eq!(theirs[1]["cached_tokens"], Value::Null);
+    assert!(!prefill(&theirs[1]), "{}", theirs[1]);
+    assert_eq!(theirs[1]["native_prefill_tokens_per_second"], Value::Null);
+    let ratios: Vec<&Value> = found["comparisons"].as_array().unwrap().iter().collect();
+    let of_prefill = ratios.iter().filter(|it| it["measure"] == "prefill_tokens_per_second");
+    let workloads: Vec<&Value> = of_prefill.map(|it| &it["workload"]).collect();
+    assert_eq!(workloads, ["document of 100 tokens"]);
+    let note = "Ollama doesn't say how many tokens of `second question about 100 tokens` it had in its \
+                cache, so it has no prefill speed there";
+    assert_eq!(text.matches(note).count(), 1, "{text}");
+}
+
+#[test]
 fn a_report_that_lacks_a_figure_does_not_pass() {
     let world = World::new();
     let path = |name: &str| world.home.path().join(name).to_str().unwrap().to_owned();

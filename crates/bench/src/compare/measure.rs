@@ -28,7 +28,7 @@ pub enum Measure {
     FirstTokenSeconds,
     /// The same with a prompt that the server has seen.
     RepeatedFirstTokenSeconds,
-    /// Computed tokens of the prompt over the time to the first text.
+    /// Computed tokens of the prompt over the time to the first text. Missing if their number is unknown.
     PrefillTokensPerSecond,
     /// Tokens after the first, over the time from the first text to the last.
     DecodeTokensPerSecond,

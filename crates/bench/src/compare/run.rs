@@ -11,6 +11,7 @@ use super::equal::{Burden, unlike, unlike_prompts};
 use super::legacy::LegacyResult;
 use super::measure::{Figures, Measure, Series};
 use super::turn::{Asked, Turn, Turns};
+use super::workload::is_repeated;
 use super::{
     Agreement, Answered, CompareOptions, CompareReport, Comparison, Entry, FailedWorkload, Failure,
     SCHEMA, ServerWay, Side, Unequal, able, agreement, load,
@@ -235,10 +236,8 @@ fn answered(workload: &str, turns: &[(usize, &Asked)]) -> Option<Answered> {
         Summary::of(turns.iter().map(|(_, turn)| rate(turn)).collect::<Option<Vec<_>>>()?)
     };
     let per_second = |count: f64, seconds: f64| (seconds > 0.0).then(|| count / seconds);
-    let prefill = |turn: &Asked| {
-        let computed = turn.prompt_tokens?.saturating_sub(turn.cached_tokens.unwrap_or(0));
-        per_second(computed as f64, turn.native?.prefill_seconds)
-    };
+    let prefill =
+        |turn: &Asked| per_second(turn.computed_tokens? as f64, turn.native?.prefill_seconds);
     let series: Series = figures.summaries();
     let tokens = series.get(&Measure::ResponseTokens).map(|summary| summary.median);
     let decode = |turn: &Asked| per_second(tokens? - 1.0, turn.native?.decode_seconds);
@@ -325,6 +324,7 @@ fn ratios(
 fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
     let mut warnings: Vec<String> = report.machine.warning().into_iter().collect();
     let cores = report.machine.logical_cores as f64;
+    let workloads = &report.options.workloads;
     for side in &report.sides {
         let others = side.series.get(&Measure::OtherCores);
         if let Some(others) = others.filter(|others| others.median > BUSY_SHARE * cores) {
@@ -338,6 +338,16 @@ fn warnings(report: &CompareReport, marked: bool) -> Vec<String> {
             if answered.counted_here {
                 warnings.push(format!(
                     "{} doesn't report token counts; for `{}` they come from our model's tokenizer",
+                    side.title, answered.workload
+                ));
+            }
+            let index = workloads.iter().position(|it| it.name == answered.workload);
+            let is_unknown = answered.prompt_tokens.is_some() && answered.cached_tokens.is_none();
+            if is_unknown
+                && index.is_some_and(|it| workloads[it].clients == 1 && is_repeated(workloads, it))
+            {
+                warnings.push(format!(
+                    "{} doesn't say how many tokens of `{}` it had in its cache, so it has no prefill speed there",
                     side.title, answered.workload
                 ));
             }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::load::Background;
 use super::measure::{Figures, Measure};
 use super::server::Server;
-use super::workload::{Prompt, Workload};
+use super::workload::{Prompt, Workload, is_repeated};
 
 /// Length of answers that only measure the first token.
 const FIRST_TOKEN: usize = 1;
@@ -35,6 +35,8 @@ pub(super) struct Asked {
     pub(super) reasoning: String,
     pub(super) prompt_tokens: Option<usize>,
     pub(super) cached_tokens: Option<usize>,
+    /// Number of prompt tokens that were computed, if it is known.
+    pub(super) computed_tokens: Option<usize>,
     /// Seconds of prefill and decoding by the server's own clock.
     pub(super) native: Option<mlxk_providers::Native>,
     pub(super) counted_here: bool,
@@ -92,7 +94,7 @@ impl Turns<'_> {
                     first_answer(&server, workload, turn, within)?;
                     is_first = false;
                 }
-                self.ask(&mut server, workload, number)
+                self.ask(&mut server, index, workload, number)
             };
             match step() {
                 Ok(asked) => {
@@ -126,6 +128,7 @@ impl Turns<'_> {
     fn ask(
         &self,
         server: &mut Server<'_>,
+        index: usize,
         workload: &Workload,
         number: usize,
     ) -> Result<Asked, Failure> {
@@ -144,7 +147,7 @@ impl Turns<'_> {
         }
         let answer = server.ask(&prompt, workload.max_tokens, within)?;
         let after = server.taken();
-        let mut asked = self.asked(&answer);
+        let mut asked = self.asked(&answer, is_repeated(&self.options.workloads, index));
         if let (Some(before), Some(after)) = (before, after) {
             asked.figures.push(Measure::CpuSeconds, after.cpu_seconds - before.cpu_seconds);
         }
@@ -175,7 +178,7 @@ impl Turns<'_> {
         });
         let total = begun.elapsed().as_secs_f64();
         let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let each: Vec<Asked> = answers.iter().map(|answer| self.asked(answer)).collect();
+        let each: Vec<Asked> = answers.iter().map(|answer| self.asked(answer, false)).collect();
         let Some(first) = each.first() else {
             return Err(Failure::new("No client sent a request", None));
         };
@@ -191,8 +194,8 @@ impl Turns<'_> {
         Ok(asked)
     }
 
-    /// Returns the figures of an answer.
-    fn asked(&self, answer: &Answer) -> Asked {
+    /// Returns the figures of an answer. `repeated` says that the server has seen the beginning of the prompt.
+    fn asked(&self, answer: &Answer, repeated: bool) -> Asked {
         let mut figures = Figures::default();
         let (tokens, counted_here) = self.tokens(answer);
         let total = answer.heard.total.as_secs_f64();
@@ -204,8 +207,8 @@ impl Turns<'_> {
             Measure::EffectiveTokensPerSecond,
             tokens.map(|tokens| tokens as f64 / total.max(f64::MIN_POSITIVE)),
         );
-        if let (Some(prompt), true) = (answer.usage.prompt_tokens, first > 0.0) {
-            let computed = prompt.saturating_sub(answer.usage.cached_tokens.unwrap_or(0));
+        let computed = computed_tokens(answer, repeated);
+        if let (Some(computed), true) = (computed, first > 0.0) {
             figures.push(Measure::PrefillTokensPerSecond, computed as f64 / first);
         }
         figures.push(
@@ -218,6 +221,7 @@ impl Turns<'_> {
             reasoning: answer.reasoning.clone(),
             prompt_tokens: answer.usage.prompt_tokens,
             cached_tokens: answer.usage.cached_tokens,
+            computed_tokens: computed,
             native: answer.native,
             counted_here,
         }
@@ -230,6 +234,16 @@ impl Turns<'_> {
         }
         ((self.count)(&format!("{}{}", answer.reasoning, answer.text)), true)
     }
+}
+
+/// Returns the number of prompt tokens that the server computed. `None` if it doesn't say how many it had in its cache, and
+/// the prompt is `repeated`, so that it may have had most of them.
+fn computed_tokens(answer: &Answer, repeated: bool) -> Option<usize> {
+    let cached = match answer.usage.cached_tokens {
+        None if repeated => return None,
+        cached => cached.unwrap_or(0),
+    };
+    Some(answer.usage.prompt_tokens?.saturating_sub(cached))
 }
 
 /// Sends the first request after loading. It continues the workload's text without a template, so the server doesn't see the conversation that is measured later.

@@ -74,6 +74,25 @@ def save_settings(path, settings):
 const SUMMARIZE: &str = "Summarize the text above in two sentences.";
 const ASK_AGAIN: &str = "Which animals does the text above mention? Answer with a list.";
 
+/// Share of a prompt from which on a common beginning matters: engines keep it in their cache. Templates alone are shorter.
+const REPEATED: f64 = 0.1;
+
+/// Returns `true` if the prompt of a workload begins like one that the same server was asked before: its own first question, or an
+/// earlier workload of the turn.
+pub(super) fn is_repeated(workloads: &[Workload], index: usize) -> bool {
+    let Some((workload, earlier)) = workloads.get(..=index).and_then(|upto| upto.split_last())
+    else {
+        return false;
+    };
+    let earlier = earlier.iter().flat_map(|it| it.before.iter().chain([&it.prompt]));
+    let text = workload.prompt.text();
+    let enough = (REPEATED * text.len() as f64).max(1.0);
+    workload.before.iter().chain(earlier).any(|asked| {
+        let both = asked.text().bytes().zip(text.bytes());
+        both.take_while(|(one, other)| one == other).count() as f64 >= enough
+    })
+}
+
 impl Workload {
     /// One turn of a conversation.
     pub fn chat(prompt: &str, max_tokens: usize) -> Self {
@@ -186,6 +205,21 @@ mod tests {
         let common = first.text().bytes().zip(second.text().bytes());
         let alike = common.take_while(|(a, b)| a == b).count();
         assert!(alike > 2000 && first != second, "{alike}");
+    }
+
+    #[test]
+    fn a_text_that_was_asked_about_before_is_repeated() {
+        let words = |text: &str| text.split_whitespace().count();
+        let (chat, code) = (Workload::chat("Hello", 8), Workload::code(8));
+        let prefix = Workload::prefix(100, 8, &words);
+        let documents = [100, 400].map(|length| Workload::document(length, 8, &words));
+        let [short, long] = documents;
+        let all = [chat, code, short, long, prefix.clone()];
+        let found: Vec<bool> = (0..all.len()).map(|index| is_repeated(&all, index)).collect();
+        // The longer document begins with the shorter one.
+        assert_eq!(found, [false, false, false, true, true]);
+        assert!(is_repeated(&[prefix], 0), "its own first question is about the same text");
+        assert!(!is_repeated(&[], 0));
     }
 
     #[test]

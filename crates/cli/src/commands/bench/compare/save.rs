@@ -69,13 +69,10 @@ fn candidate(
 /// Returns the figures of the turns, as those of requests.
 fn samples(answered: &Answered) -> Vec<Sample> {
     let series = |measure| answered.series.get(&measure).map(|summary| summary.samples.as_slice());
-    let computed =
-        answered.prompt_tokens.map(|all| all - answered.cached_tokens.unwrap_or(0).min(all));
-    let first = series(Measure::FirstTokenSeconds).unwrap_or_default();
+    let prefill = series(Measure::PrefillTokensPerSecond).unwrap_or_default();
     let decode = series(Measure::DecodeTokensPerSecond).unwrap_or_default();
     let sample = |(index, rate): (usize, &f64)| {
-        let seconds = first.get(index).zip(computed.filter(|&tokens| tokens > 0));
-        let prompt = seconds.map(|(seconds, tokens)| seconds / tokens as f64);
+        let prompt = prefill.get(index).filter(|&&rate| rate > 0.0).map(|rate| 1.0 / rate);
         Sample { prompt, answer: Some(1.0 / rate) }
     };
     decode.iter().enumerate().map(sample).collect()
