@@ -351,6 +351,50 @@ fn example() -> Value {
 }
 
 #[test]
+fn every_output_states_the_same_verdict() {
+    let world = World::new();
+    let mut report = example();
+    report["machine"]["busy_cores"] = report["machine"]["logical_cores"].clone();
+    let comparisons = report["comparisons"].as_array_mut().unwrap();
+    let decode = comparisons
+        .iter_mut()
+        .find(|it| it["measure"] == "decode_tokens_per_second" && it["workload"] == "chat");
+    let ratio = &mut decode.unwrap()["ratio"];
+    ratio["of_medians"] = 1.98.into();
+    let outputs = |report: &Value| {
+        let path = world.home.path().join("report.json");
+        std::fs::write(&path, report.to_string()).unwrap();
+        let page = world.home.path().join("report.html");
+        let (path, html) = (path.to_str().unwrap(), page.to_str().unwrap());
+        let show = ["bench", "show", path];
+        let (text, _) =
+            streams(&world.mlxk(&[&show[..], &["--output", html]].concat()).assert().success());
+        let (markdown, _) =
+            streams(&world.mlxk(&[&show[..], &["--markdown"]].concat()).assert().success());
+        (text, std::fs::read_to_string(page).unwrap(), markdown)
+    };
+    ratio["interval"] = json!({"low": 0.99, "high": 3.97, "confidence": 0.992});
+    let (text, page, markdown) = outputs(&report);
+    assert!(text.contains("is not significant (ratio 0.99 to 3.97 with 99 %)"), "{text}");
+    assert!(page.contains("not significant, 0.99 to 3.97 with 99 %"), "{page}");
+    assert!(markdown.contains("| 0.99 to 3.97 with 99 % | not significant |"), "{markdown}");
+    assert!(page.contains("If it contains 1, the difference is not significant."), "{page}");
+    let comparisons = report["comparisons"].as_array_mut().unwrap();
+    let decode = comparisons.iter_mut().find(|it| it["ratio"]["interval"]["high"] == 3.97);
+    decode.unwrap()["ratio"]["interval"]["low"] = 1.02.into();
+    // A server that was already running keeps its own context and threads.
+    report["sides"][1]["engine"] = "openai".into();
+    let (text, page, markdown) = outputs(&report);
+    assert!(text.contains("was disturbed (ratio 1.02 to 3.97 with 99 %)"), "{text}");
+    assert!(page.contains("inconclusive, 1.02 to 3.97 with 99 %"), "{page}");
+    assert!(markdown.contains("| 1.02 to 3.97 with 99 % | inconclusive |"), "{markdown}");
+    let own = format!("({} keeps its own)", report["sides"][1]["title"].as_str().unwrap());
+    for output in [text, page, markdown] {
+        assert!(output.contains(&own), "{output}");
+    }
+}
+
+#[test]
 fn a_repeated_text_has_no_prefill_speed_if_its_cached_tokens_are_unknown() {
     let (world, report) = world();
     let server = Running::start(&world, &["--threads", "1"], &[]);

@@ -240,7 +240,7 @@ fn unequal_work_is_refused_before_it_is_measured() {
         error.contains("The work is not equal: the weights differ in size: `org/tiny` has 0.1 MB"),
         "{error}"
     );
-    assert!(error.contains("0.9 MB (36.0 bits per weight) (Ollama)"), "{error}");
+    assert!(error.contains("0.9 MB (36.00 bits per weight) (Ollama)"), "{error}");
     assert!(error.contains("`--unequal`"), "{error}");
     assert!(error.contains("They have ") && error.contains("million parameters"), "{error}");
     assert!(error.contains("`--model tiny --mlx-model ollama:tiny`"), "{error}");

@@ -145,19 +145,21 @@ fn track(reports: &[Named]) -> Track {
     let mut courses: Vec<Course> = Vec::new();
     for (index, Named { report, .. }) in reports.iter().enumerate() {
         let figures = series_of(report).into_iter().map(|(name, samples)| (name, samples, None));
-        let ratios =
-            ratios(report).into_iter().map(|it| (it.series, it.of_turns, Some(it.of_medians)));
+        let ratios = ratios(report)
+            .into_iter()
+            .map(|it| (it.series, it.of_turns, Some((it.of_medians, it.is_same))));
         let disturbed = Disturbance::of(report).disturbed;
-        for (name, samples, of_medians) in figures.chain(ratios) {
+        for (name, samples, ratio) in figures.chain(ratios) {
             let Some(summary) = Summary::of(samples) else { continue };
-            let is_ratio = of_medians.is_some();
+            let is_ratio = ratio.is_some();
+            let differs = ratio.is_some_and(|(_, is_same)| !is_same);
             let point = Point {
                 report: index,
                 // The ratio that the report states, which is not the median of those of its turns.
-                median: of_medians.unwrap_or(summary.median),
+                median: ratio.map_or(summary.median, |(of_medians, _)| of_medians),
                 lower_quartile: summary.lower_quartile,
                 upper_quartile: summary.upper_quartile,
-                inconclusive: is_ratio && disturbed && depends_on_pace(&name),
+                inconclusive: differs && disturbed && depends_on_pace(&name),
             };
             match courses.iter_mut().find(|course| course.series == name) {
                 Some(course) => course.points.push(point),
@@ -248,6 +250,8 @@ struct Compared {
     /// Of the medians of both engines.
     of_medians: f64,
     of_turns: Vec<f64>,
+    /// `true` if the interval contains 1, so that there is nothing to disturb.
+    is_same: bool,
 }
 
 /// Returns the ratios to other engines. As in the report, there are none to an engine whose work was not equal.
@@ -270,10 +274,13 @@ fn ratios(report: &Value) -> Vec<Compared> {
         }
         let workload = it["workload"].as_str().map(|name| format!("{name} / "));
         let samples = it["ratio"]["pairs"]["samples"].as_array()?;
+        let end = |name: &str| it["ratio"]["interval"][name].as_f64();
+        let ends = end("low").zip(end("high"));
         Some(Compared {
             series: format!("{against} / {}{measure}", workload.unwrap_or_default()),
             of_medians: it["ratio"]["of_medians"].as_f64()?,
             of_turns: samples.iter().filter_map(Value::as_f64).collect(),
+            is_same: ends.is_some_and(|(low, high)| low <= 1.0 && 1.0 <= high),
         })
     };
     all.iter().filter_map(one).collect()
@@ -403,6 +410,11 @@ mod tests {
             report["comparisons"][0]["measure"] = "memory_peak_bytes".into();
         };
         assert_eq!(ratio_of(&memory), Some(false));
+        let same = |report: &mut Value| {
+            busy(report);
+            report["comparisons"][0]["ratio"]["interval"] = json!({"low": 0.7, "high": 1.1});
+        };
+        assert_eq!(ratio_of(&same), Some(false), "the report calls it not significant");
         let unequal = |report: &mut Value| report["unequal"] = json!([{"against": "Ollama"}]);
         assert_eq!(ratio_of(&unequal), None);
 

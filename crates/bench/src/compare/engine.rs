@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::model::ModelFacts;
+
 /// Program that serves the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -34,6 +36,11 @@ impl EngineKind {
             Self::MlxKnife => "MLX-Knife (Python)",
             Self::Openai => "OpenAI API",
         }
+    }
+
+    /// Returns `true` if the context length and the number of threads can be set.
+    pub fn takes_settings(self) -> bool {
+        !matches!(self, Self::MlxLm | Self::MlxKnife | Self::Openai)
     }
 
     /// Returns `true` if the server accepts requests before the model is loaded, so only a first
@@ -119,6 +126,15 @@ impl Weights {
         let bits = |parameters: u64| file_bytes as f64 * 8.0 / parameters as f64;
         let bits_per_weight = parameters.filter(|&count| count > 0).map(bits);
         Self { file_bytes, parameters, bits_per_weight, quantization, output_parameters: None }
+    }
+
+    /// Describes the weights of a model in a folder.
+    pub fn of(facts: ModelFacts) -> Self {
+        Self {
+            bits_per_weight: Some(facts.bits_per_weight),
+            output_parameters: Some(facts.output_parameters),
+            ..Self::new(facts.file_bytes, Some(facts.parameters), facts.quantization)
+        }
     }
 }
 

@@ -12,10 +12,13 @@ const NEAR: f64 = 0.02;
 
 /// A model and the engine that runs it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Burden<'a> {
-    pub(super) title: &'a str,
-    pub(super) model: &'a str,
-    pub(super) weights: Option<&'a Weights>,
+pub struct Burden<'a> {
+    /// Name of the engine.
+    pub title: &'a str,
+    /// Name of the model.
+    pub model: &'a str,
+    /// Storage of the model, if known.
+    pub weights: Option<&'a Weights>,
 }
 
 /// Returns the reason that the weights of two engines are not equal work. `None` if they are, or if
@@ -28,8 +31,8 @@ pub fn unlike_weights(ours: &Engine, theirs: &Engine) -> Option<String> {
     unlike(burden(ours), burden(theirs))
 }
 
-/// Returns the reason that the weights of two sides are not equal work.
-pub(super) fn unlike(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
+/// Returns the reason that the weights of two sides are not equal work. `None` if they are, or if a size is unknown.
+pub fn unlike(ours: Burden<'_>, theirs: Burden<'_>) -> Option<String> {
     let (our, their) = (ours.weights?, theirs.weights?);
     differ(our.file_bytes as f64, their.file_bytes as f64).then(|| {
         format!(
@@ -97,9 +100,9 @@ fn differ(a: f64, b: f64) -> bool {
     a.max(b) > (1.0 + TOLERANCE) * a.min(b)
 }
 
-/// Returns a description such as `98.4 MB (5.8 bits per weight)`.
+/// Returns a description such as `98.4 MB (5.85 bits per weight)`.
 fn described(weights: &Weights) -> String {
-    let bits = weights.bits_per_weight.map(|bits| format!(" ({bits:.1} bits per weight)"));
+    let bits = weights.bits_per_weight.map(|bits| format!(" ({bits:.2} bits per weight)"));
     format!("{:.1} MB{}", weights.file_bytes as f64 / 1e6, bits.unwrap_or_default())
 }
 
@@ -129,7 +132,10 @@ mod tests {
         assert_eq!(unlike_weights(&ours, &theirs(Some(1_240_000))), None);
         assert_eq!(unlike_weights(&ours, &theirs(None)), None);
         let told = unlike_weights(&ours, &theirs(Some(2_700_000))).unwrap();
-        assert!(told.contains("1.0 MB (4.0 bits per weight)") && told.contains("2.7 MB"), "{told}");
+        assert!(
+            told.contains("1.0 MB (4.00 bits per weight)") && told.contains("2.7 MB"),
+            "{told}"
+        );
         assert!(unlike_weights(&ours, &theirs(Some(700_000))).is_some());
     }
 
@@ -154,6 +160,13 @@ mod tests {
         ours.weights.as_mut().unwrap().quantization = Some("4-bit".into());
         let told = unlike_weights(&ours, &same(200_000_000, "F16")).unwrap();
         assert!(told.contains("One is stored as 4-bit, the other as F16"), "{told}");
+    }
+
+    #[test]
+    fn a_file_has_the_same_bits_in_every_sentence() {
+        // Ollama counts its manifest, too.
+        let sizes = [98_364_935, 98_362_432].map(|it| Weights::new(it, Some(134_515_008), None));
+        assert_eq!(sizes.map(|it| described(&it)), ["98.4 MB (5.85 bits per weight)"; 2]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) use change::{change_of, is_comparable, series_of, traits};
 pub(crate) use disturbance::pace_warning;
 pub use disturbance::{Disturbance, unlike_pace};
 pub use engine::{Engine, EngineKind, ServerCommand, ServerWay, Settings, Weights};
-pub use equal::{equal_file, unlike_weights};
+pub use equal::{Burden, equal_file, unlike, unlike_weights};
 pub use failure::Failure;
 pub use legacy::LegacyResult;
 pub(crate) use load::pace;

@@ -1,6 +1,6 @@
 //! Layout of `mlxk bench compare`.
 
-use super::{Align, Document, Part, Table, interval, three, word};
+use super::{Align, Document, Part, Table, Verdict, interval, three};
 use crate::compare::{Change, Measure};
 use crate::statistics::CONFIDENCE;
 
@@ -30,7 +30,7 @@ pub fn changes(changes: &[Change], fail_below: Option<f64>, caveats: &Caveats) -
         let verdict = match is_too_low && !inconclusive {
             true if change.depends_on_pace() => "slower than allowed",
             true => "more than allowed",
-            false => word(&change.interval, change.ratio, inconclusive),
+            false => Verdict::of(&change.interval, change.ratio, inconclusive).word(),
         };
         table.row(vec![
             series(&change.series),

@@ -94,16 +94,42 @@ fn interval(interval: &Interval) -> String {
     format!("{:.2} to {:.2} with {percent:.0} %", interval.low, interval.high)
 }
 
-/// Returns `better` or `worse` if the interval excludes 1, unless it is `inconclusive`.
-fn word(interval: &Interval, ratio: f64, inconclusive: bool) -> &'static str {
-    if interval.is_unknown() {
-        return "unknown";
+/// Judgement of a ratio. Every layout states this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// There are too few turns.
+    Unknown,
+    /// The interval contains 1.
+    NotSignificant,
+    /// The interval excludes 1, but the measurement was disturbed.
+    Inconclusive,
+    Better,
+    Worse,
+}
+
+impl Verdict {
+    /// Judges a ratio. `disturbed` says that the measurement was disturbed, and the figure depends on that.
+    fn of(interval: &Interval, ratio: f64, disturbed: bool) -> Self {
+        if interval.is_unknown() {
+            return Self::Unknown;
+        }
+        match (interval.is_a_difference(), disturbed, ratio > 1.0) {
+            (false, _, _) => Self::NotSignificant,
+            (true, true, _) => Self::Inconclusive,
+            (true, false, true) => Self::Better,
+            (true, false, false) => Self::Worse,
+        }
     }
-    match (interval.is_a_difference(), ratio > 1.0) {
-        (false, _) => "not significant",
-        (true, _) if inconclusive => "inconclusive",
-        (true, true) => "better",
-        (true, false) => "worse",
+
+    /// Returns the word for tables.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::NotSignificant => "not significant",
+            Self::Inconclusive => "inconclusive",
+            Self::Better => "better",
+            Self::Worse => "worse",
+        }
     }
 }
 
@@ -144,6 +170,20 @@ mod tests {
             "## Kernels\n\n* Machine: AMD\n* Limits: 20 GB/s\n\n\
              | mode | µs |\n|:---|---:|\n| 4:64 | 12.3 |\n| bf16 | 1234 |\n\nDone.\n"
         );
+    }
+
+    #[test]
+    fn only_a_difference_can_be_inconclusive() {
+        let interval = |low: f64, high: f64| Interval { low, high, confidence: 0.992 };
+        let judged = |low, high, disturbed| {
+            Verdict::of(&interval(low, high), f64::midpoint(low, high), disturbed).word()
+        };
+        assert_eq!(judged(0.99, 3.97, true), "not significant");
+        assert_eq!(judged(0.99, 3.97, false), "not significant");
+        assert_eq!(judged(1.02, 4.12, true), "inconclusive");
+        assert_eq!((judged(1.02, 4.12, false), judged(0.5, 0.9, false)), ("better", "worse"));
+        let few = Interval { confidence: 0.5, ..interval(1.5, 1.6) };
+        assert_eq!(Verdict::of(&few, 1.55, true), Verdict::Unknown);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::three;
 use super::plot::{Scale, bars, class, escape, ratios};
-use super::tables::{about, method};
+use super::tables::{about, listed, method};
 use super::verdict;
 use super::{fact, facts};
 use crate::compare::{CompareReport, Comparison, Measure, Side};
@@ -54,8 +54,8 @@ pub fn page(report: &CompareReport) -> String {
     let _ = writeln!(
         html,
         "<p class=\"soft\">mlxk {}. Each dot is one turn, each bar a median. An interval contains \
-         the ratio with the probability given, for any distribution. If it contains 1, there is no \
-         difference.</p>\n</main></body></html>",
+         the ratio with the probability given, for any distribution. If it contains 1, the \
+         difference is not significant.</p>\n</main></body></html>",
         escape(&report.version)
     );
     html
@@ -76,14 +76,6 @@ fn sides(html: &mut String, report: &CompareReport) {
         );
     }
     html.push_str("</ul>\n");
-}
-
-/// Joins names like `a, b and c`.
-fn listed(names: &[&str]) -> String {
-    match names {
-        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
-        names => names.concat(),
-    }
 }
 
 /// Escapes a text and sets its parts in backticks as code.
@@ -155,7 +147,7 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
             let is_it =
                 |it: &&Comparison| it.measure == measure && it.workload.as_deref() == workload;
             let found = report.judged(&other.title).find(is_it)?;
-            Some(card(label, found, report.is_inconclusive(measure)))
+            Some(card(label, report, found))
         })
         .collect();
     if cards.is_empty() {
@@ -172,13 +164,13 @@ fn cards(html: &mut String, report: &CompareReport, ours: &Side, other: &Side) {
     );
 }
 
-fn card(label: &str, found: &Comparison, is_inconclusive: bool) -> String {
-    let class = class(&found.ratio, is_inconclusive);
+fn card(label: &str, report: &CompareReport, found: &Comparison) -> String {
+    let class = class(verdict::of(report, found));
     format!(
         "<div class=\"card\"><span class=\"soft\">{label}</span><b class=\"{class}\">{}×</b>\
          <span class=\"soft\">{}</span></div>",
         three(found.ratio.of_medians),
-        escape(&verdict::brief(found, is_inconclusive))
+        escape(&verdict::brief(report, found))
     )
 }
 
@@ -201,7 +193,7 @@ fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side, 
         escape(&ours.title),
         escape(&other.title),
         escape(&ours.title),
-        ratios(&rows, scale, |measure| report.is_inconclusive(measure))
+        ratios(&rows, scale, |it| verdict::of(report, it))
     );
 }
 

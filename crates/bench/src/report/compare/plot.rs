@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::three;
+use super::super::{Verdict, three};
 use crate::compare::{Comparison, Measure, Unit};
-use crate::statistics::{Ratio, Summary};
+use crate::statistics::Summary;
 
 /// Escapes the characters that have a meaning in HTML.
 pub(in crate::report) fn escape(text: &str) -> String {
@@ -101,19 +101,19 @@ impl Scale {
 }
 
 /// Returns the style class of a ratio: the color of a winner, or none.
-pub(super) fn class(ratio: &Ratio, is_inconclusive: bool) -> &'static str {
-    match (ratio.is_a_difference() && !is_inconclusive, ratio.of_medians > 1.0) {
-        (false, _) => "same",
-        (true, true) => "better",
-        (true, false) => "worse",
+pub(super) fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Unknown | Verdict::NotSignificant | Verdict::Inconclusive => "same",
     }
 }
 
-/// Draws ratios with their intervals. Those of measures that are inconclusive have no color of a winner.
+/// Draws ratios with their intervals. Those that decide nothing have no color of a winner.
 pub(super) fn ratios(
     rows: &[(String, &Comparison)],
     scale: &Scale,
-    is_inconclusive: impl Fn(Measure) -> bool,
+    verdict: impl Fn(&Comparison) -> Verdict,
 ) -> String {
     let (mut grid, mut labels) = (String::new(), String::new());
     for tick in scale.ticks() {
@@ -128,7 +128,7 @@ pub(super) fn ratios(
     let mut plot = String::new();
     for (label, comparison) in rows {
         let ratio = &comparison.ratio;
-        let class = class(ratio, is_inconclusive(comparison.measure));
+        let class = class(verdict(comparison));
         let shapes = format!(
             "{grid}<line class=\"{class} bar\" x1=\"{:.2}%\" x2=\"{:.2}%\" y1=\"11\" y2=\"11\"/>\
              <circle class=\"{class} mark\" cx=\"{:.2}%\" cy=\"11\" r=\"5\"/>",
@@ -163,7 +163,8 @@ mod tests {
         let scale = Scale::of([&small, &large].into_iter());
         let ends = [1.0, 20.0, 1.0 / 20.0].map(|ratio| scale.position(ratio));
         assert!((ends[0] - 50.0).abs() < 1e-9 && ends[1] < 96.0 && ends[2] > 4.0, "{ends:?}");
-        let plots = [&small, &large].map(|it| ratios(&[(String::new(), it)], &scale, |_| false));
+        let plots =
+            [&small, &large].map(|it| ratios(&[(String::new(), it)], &scale, |_| Verdict::Better));
         for tick in ["0.1×", "1×", "10×"] {
             let place =
                 |plot: &String| plot.split("<text").find(|it| it.contains(tick)).map(str::to_owned);

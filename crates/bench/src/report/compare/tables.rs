@@ -1,6 +1,6 @@
 //! The report as tables, for Markdown.
 
-use super::super::{Align, Document, Part, Table, interval, word};
+use super::super::{Align, Document, Part, Table, interval};
 use super::verdict;
 use super::{fact, facts, figure, weights};
 use crate::compare::{CompareReport, Measure, Series, Side};
@@ -56,9 +56,32 @@ pub(super) fn method(report: &CompareReport) -> String {
         count => format!("{count} warm-up turns"),
     };
     format!(
-        "medians of {} alternating turns each, after {}; greedy, a context of {} tokens{threads}",
-        report.options.runs, warmup, settings.context
+        "medians of {} alternating turns each, after {}; greedy, a context of {} tokens{threads}{}",
+        report.options.runs,
+        warmup,
+        settings.context,
+        not_for(report)
     )
+}
+
+/// Says which sides have no settings for the context and the threads, such as servers that were already running:
+/// ` (OpenAI API keeps its own)`.
+pub(super) fn not_for(report: &CompareReport) -> String {
+    let own = report.sides.iter().filter(|side| !side.engine.takes_settings());
+    let titles: Vec<&str> = own.map(|side| side.title.as_str()).collect();
+    match titles[..] {
+        [] => String::new(),
+        [one] => format!(" ({one} keeps its own)"),
+        _ => format!(" ({} keep their own)", listed(&titles)),
+    }
+}
+
+/// Joins names like `a, b and c`.
+pub(super) fn listed(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
 }
 
 /// Says how far two answers agree. `share` is the part of their length after which they differ.
@@ -117,7 +140,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
         ("measure", Align::Left),
         ("ratio", Align::Right),
         ("interval", Align::Right),
-        ("", Align::Left),
+        ("verdict", Align::Left),
     ]);
     let mut any = false;
     for found in report.judged(&other.title) {
@@ -127,12 +150,7 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
             format!("{workload}{}", found.measure.label()),
             format!("{:.2}", found.ratio.of_medians),
             interval(&found.ratio.interval),
-            word(
-                &found.ratio.interval,
-                found.ratio.of_medians,
-                report.is_inconclusive(found.measure),
-            )
-            .to_owned(),
+            verdict::of(report, found).word().to_owned(),
         ]);
     }
     if any {

@@ -1,7 +1,7 @@
 //! The report for a terminal, in the order of the Python script that this command replaces.
 
 use super::super::add;
-use super::tables::alike;
+use super::tables::{alike, not_for};
 use super::verdict;
 use super::{fact, weights};
 use crate::compare::{CompareReport, Comparison, Measure, Series, Side};
@@ -47,9 +47,10 @@ pub fn terminal(report: &CompareReport, icons: Icons, width: usize) -> String {
         &mut text,
         format_args!(
             "\nmlxk {}: medians of {turns} each, alternating, with quartiles; greedy answers, a \
-             context of {} tokens\n{}\n",
+             context of {} tokens{}\n{}\n",
             report.version,
             report.settings.context,
+            not_for(report),
             report.machine.line()
         ),
     );
@@ -163,8 +164,7 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
         let is_it = |it: &&&Comparison| it.measure == measure && it.workload.as_deref() == workload;
         if let Some(found) = judged.iter().find(is_it) {
-            let is_inconclusive = report.is_inconclusive(measure);
-            line(icon, label, verdict::sentence(found, &ours.title, is_inconclusive));
+            line(icon, label, verdict::sentence(report, found, &ours.title));
         }
     };
     ratio(Measure::EffectiveTokensPerSecond, workload, "🏃", "Speed");

@@ -1,31 +1,38 @@
 //! Ratios in words.
 
-use super::super::{interval, word};
+use super::super::{Verdict, interval};
 use super::figure;
 use crate::compare::{CompareReport, Comparison, Measure, Side};
 
 /// Differences below this many megabytes are not printed.
 const SAME_MEGABYTES: f64 = 0.05;
 
+/// Returns the judgement of a comparison.
+pub(super) fn of(report: &CompareReport, comparison: &Comparison) -> Verdict {
+    let Comparison { measure, ratio, .. } = comparison;
+    Verdict::of(&ratio.interval, ratio.of_medians, report.is_inconclusive(*measure))
+}
+
 /// Returns a sentence such as `mlxk is 1.39x faster than Ollama`, with the interval, or that nothing is decided.
-pub(super) fn sentence(comparison: &Comparison, ours: &str, is_inconclusive: bool) -> String {
+pub(super) fn sentence(report: &CompareReport, comparison: &Comparison, ours: &str) -> String {
     let Comparison { against, measure, ratio, .. } = comparison;
     let interval = interval(&ratio.interval);
-    if ratio.interval.is_unknown() {
-        return format!("unknown, because there are too few turns (ratio {interval})");
-    }
-    if is_inconclusive {
-        return format!("inconclusive, because the measurement was disturbed (ratio {interval})");
-    }
-    if !ratio.is_a_difference() {
-        return format!(
-            "the difference between {ours} and {against} is not significant (ratio {interval})"
-        );
-    }
-    let (first, second, factor) = if ratio.of_medians >= 1.0 {
-        (ours, against.as_str(), ratio.of_medians)
-    } else {
-        (against.as_str(), ours, 1.0 / ratio.of_medians)
+    let (first, second, factor) = match of(report, comparison) {
+        Verdict::Unknown => {
+            return format!("unknown, because there are too few turns (ratio {interval})");
+        }
+        Verdict::NotSignificant => {
+            return format!(
+                "the difference between {ours} and {against} is not significant (ratio {interval})"
+            );
+        }
+        Verdict::Inconclusive => {
+            return format!(
+                "inconclusive, because the measurement was disturbed (ratio {interval})"
+            );
+        }
+        Verdict::Better => (ours, against.as_str(), ratio.of_medians),
+        Verdict::Worse => (against.as_str(), ours, 1.0 / ratio.of_medians),
     };
     if *measure == Measure::MemoryPeakBytes {
         return format!("{second} uses {factor:.2}x the memory of {first} (ratio {interval})");
@@ -34,22 +41,17 @@ pub(super) fn sentence(comparison: &Comparison, ours: &str, is_inconclusive: boo
 }
 
 /// Returns the same without names, for a place that says what is compared: `faster, 1.31 to 1.45 with 99 %`.
-pub(super) fn brief(comparison: &Comparison, is_inconclusive: bool) -> String {
-    let Comparison { measure, ratio, .. } = comparison;
-    if ratio.interval.is_unknown() {
-        return format!("too few turns, {}", interval(&ratio.interval));
-    }
-    if is_inconclusive {
-        return format!("inconclusive, {}", interval(&ratio.interval));
-    }
-    let word = match (word(&ratio.interval, ratio.of_medians, is_inconclusive), *measure) {
-        ("better", Measure::MemoryPeakBytes) => "less memory",
-        ("worse", Measure::MemoryPeakBytes) => "more memory",
-        ("better", _) => "faster",
-        ("worse", _) => "slower",
-        (other, _) => other,
+pub(super) fn brief(report: &CompareReport, comparison: &Comparison) -> String {
+    let verdict = of(report, comparison);
+    let word = match (verdict, comparison.measure) {
+        (Verdict::Unknown, _) => "too few turns",
+        (Verdict::Better, Measure::MemoryPeakBytes) => "less memory",
+        (Verdict::Worse, Measure::MemoryPeakBytes) => "more memory",
+        (Verdict::Better, _) => "faster",
+        (Verdict::Worse, _) => "slower",
+        (Verdict::NotSignificant | Verdict::Inconclusive, _) => verdict.word(),
     };
-    format!("{word}, {}", interval(&ratio.interval))
+    format!("{word}, {}", interval(&comparison.ratio.interval))
 }
 
 /// Returns the winner against a side and its lead. `None` if the sides were not compared, or their
@@ -76,11 +78,11 @@ pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Optio
     if found.is_empty() {
         return None;
     }
-    if report.is_disturbed() {
-        return Some("none (the measurement was disturbed; measure on a quiet machine)".to_owned());
-    }
     let decided = found.iter().find(|(comparison, _)| comparison.ratio.is_a_difference());
     Some(match decided {
+        Some(_) if report.is_disturbed() => {
+            "none (the measurement was disturbed; measure on a quiet machine)".to_owned()
+        }
         Some((comparison, word)) => {
             let name = if comparison.ratio.of_medians > 1.0 { ours } else { against };
             format!("{name} ({word})")

@@ -5,7 +5,7 @@ mod page;
 pub use page::page;
 
 use super::changes::{series, shown};
-use super::{Align, Document, Part, Table, three, word};
+use super::{Align, Document, Part, Table, Verdict, three};
 use crate::history::{Course, History, Measured, Point, Track};
 
 /// Heights of a column in a row of text.
@@ -72,7 +72,7 @@ fn table(track: &Track) -> Table {
 /// Returns the last change of a figure as a number and as a word. Both are empty if there is none.
 fn verdict(course: &Course) -> (String, &'static str) {
     course.change.as_ref().map_or_else(Default::default, |change| {
-        (format!("{:.2}", change.ratio), word(&change.interval, change.ratio, false))
+        (format!("{:.2}", change.ratio), Verdict::of(&change.interval, change.ratio, false).word())
     })
 }
 

@@ -71,12 +71,8 @@ fn synthetic(shape: &str, context: &Context) -> anyhow::Result<Ours> {
 
 fn of(name: String, folder: PathBuf) -> anyhow::Result<Ours> {
     let facts = ModelFacts::of(&folder)?;
-    let weights = Weights {
-        bits_per_weight: Some(facts.bits_per_weight),
-        output_parameters: Some(facts.output_parameters),
-        ..Weights::new(facts.file_bytes, Some(facts.parameters), facts.quantization)
-    };
     let max_positions = facts.max_positions;
+    let weights = Weights::of(facts);
     Ok(Ours { name, folder, weights, max_positions, gguf: None, _temporary: None })
 }
 
