@@ -63,13 +63,18 @@ impl Running {
     /// Returns the JSON of the answer.
     #[cfg(unix)]
     fn post(&self, path: &str, body: &Value) -> Value {
+        serde_json::from_str(&self.post_for_text(path, body)).unwrap()
+    }
+
+    /// Returns the text of the answer.
+    fn post_for_text(&self, path: &str, body: &Value) -> String {
         let body = body.to_string();
         let length = body.len();
         let start = format!(
             "POST {path} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
         );
         let answer = self.send(&start, &body);
-        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     fn send(&self, start: &str, body: &str) -> String {
@@ -116,6 +121,35 @@ fn loaded_models_are_listed_and_unloaded() {
         let hint = "hint: List the loaded models with `mlxk ps`";
         assert_eq!(error, format!("error: The model `{name}` is not loaded\n{hint}\n"));
     }
+}
+
+#[test]
+fn the_page_shows_a_report_as_bench_prints_it() {
+    let world = World::new();
+    let server = Running::start(&world, &[], &[]);
+    let mut report: Value =
+        serde_json::from_str(include_str!("../../docs/examples/smollm2-135m.json")).unwrap();
+    let path = world.home.path().join("report.json");
+    let printed = |report: &Value| {
+        std::fs::write(&path, report.to_string()).unwrap();
+        let words = ["bench", "show", path.to_str().unwrap(), "--markdown"];
+        streams(&world.mlxk(&words).assert().success()).0
+    };
+    let shown = |report: &Value| server.post_for_text("/bench/report", &json!({"report": report}));
+    let text = shown(&report);
+    assert!(text.contains("\n| chat: decode | "), "{text}");
+    assert_eq!(text, printed(&report));
+    // What `--json` prints is a report, too.
+    assert_eq!(text, shown(&json!({"command": "bench", "data": report, "error": null})));
+    let other = report["sides"][1]["title"].clone();
+    report["unequal"] = json!([{"against": other, "reason": "too large", "suggestion": null}]);
+    let text = shown(&report);
+    assert!(text.contains("**Winner:** none, because the work is not equal."), "{text}");
+    assert_eq!(text, printed(&report));
+    let problem = shown(&json!({"schema": "mlxk-bench-compare/1"}));
+    assert!(problem.contains("Cannot show the report: it is damaged"), "{problem}");
+    let problem = shown(&json!({}));
+    assert!(problem.contains("it is not a report of `mlxk bench`"), "{problem}");
 }
 
 #[test]

@@ -424,15 +424,30 @@ def benchmark(running, peers):
         file = json.loads(pathlib.Path(reports[-1]).read_text())
         shown = it.page.locator(".report").first
         expect(shown).to_contain_text(file["machine"]["processor"])
-        decode = shown.locator("table", has_text="Decode (chat)")
-        assert decode.locator("tbody th").all_text_contents() == [side["title"] for side in file["sides"]]
+        figures = shown.locator("table").first
+        assert figures.locator("thead th").all_text_contents() == ["measure"] + [side["title"] for side in file["sides"]]
         median = file["sides"][0]["workloads"][0]["series"]["decode_tokens_per_second"]["median"]
+        decode = figures.locator("tbody tr", has_text="chat: decode")
         expect(decode).to_contain_text(f"{median:.0f} tokens/s")
-        ratios = shown.locator("table", has_text="Above 1, mlxk is better.")
-        assert ratios.locator("tbody tr").count() == len(file["comparisons"])
+        ours, theirs = (side["title"] for side in file["sides"][:2])
+        expect(shown.locator("h3").first).to_have_text(f"{ours} against {theirs}")
+        ratios = shown.locator("table").nth(1)
+        # A fact has one row, even if the report has it in two figures.
+        rows = ratios.locator("tbody td:first-child").all_text_contents()
+        assert "chat: first token, warm" in rows and "chat: prefill" not in rows and "chat: total time" not in rows, rows
+        # Work that is not equal has no ratios and no winner.
+        reason = {"reason": "the weights differ in size", "suggestion": None}
+        file["unequal"] = [{"against": side["title"], **reason} for side in file["sides"][1:]]
+        it.page.set_input_files("#view-benchmark input", write("unequal.json", json.dumps(file)))
+        expect(it.page.locator(".report")).to_have_count(len(reports) + 1)
+        shown = it.page.locator(".report").first
+        expect(shown).to_contain_text("Not equal work: the weights differ in size")
+        expect(shown).to_contain_text("Winner: none, because the work is not equal")
+        expect(shown.locator("table")).to_have_count(1)
+        it.expects_refusals = True
         it.page.set_input_files("#view-benchmark input", write("x.json", '{"schema": "mlxk-bench-compare/1"}'))
-        expect(it.page.locator("#notice")).to_contain_text("incomplete")
-        it.page.set_input_files("#view-benchmark input", write("y.json", "[1]"))
+        expect(it.page.locator("#notice")).to_contain_text("damaged")
+        it.page.set_input_files("#view-benchmark input", write("y.json", "{}"))
         expect(it.page.locator("#notice")).to_contain_text("not a report")
 
 
@@ -507,6 +522,11 @@ def phone(running, peers):
                 it.page.set_input_files("#view-benchmark input", str(REPORTS / "smollm2-135m.json"))
             it.page.wait_for_timeout(100)
             assert wider(it) == [], f"{view} is wider than the screen: {wider(it)}"
+            if view == "#benchmark":
+                tables = it.page.locator(".report .table")
+                assert tables.count() > 1
+                assert tables.evaluate_all("all => all.every((it) => it.scrollWidth <= it.clientWidth)")
+                expect(it.page.locator(".report td[data-title=mlxk]").first).to_be_visible()
         it.page.goto(f"{it.address}/#chat")
         it.send("code")
         assert wider(it) == [], wider(it)

@@ -1,6 +1,6 @@
 """A server whose models do what a message says, for tests of the page.
 
-The page itself comes from a real server (`files` returns a path's response). The routes that the page uses are answered
+The page itself comes from a real server (`files` returns a path's response), and it also lays out reports. The routes that the page uses are answered
 here, because no small model thinks, takes images, fails midway or writes 10,000 tokens when a test needs it.
 """
 
@@ -148,10 +148,15 @@ class Peer:
     def post(self, handler):
         if not self.permits(handler):
             return None
-        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        text = handler.rfile.read(int(handler.headers["content-length"]))
+        path = handler.path.removeprefix(PREFIX)
+        if path == "/bench/report":
+            status, headers, answer = self.files(path, dict(handler.headers), text)
+            return self.send(handler, status, answer, headers)
+        body = json.loads(text)
         routes = {"/models/load": self.load, "/models/unload": self.unload, "/api/pull": self.pull,
                   "/v1/chat/completions": self.chat}
-        return routes[handler.path.removeprefix(PREFIX)](handler, body)
+        return routes[path](handler, body)
 
     def load(self, handler, body):
         time.sleep(0.3)

@@ -30,11 +30,12 @@ from server import server
 
 
 def files_of(address):
-    """Returns a function that gets a file of the page from the real server."""
-    def get(path, headers):
-        kept = {name: value for name, value in headers.items() if name.lower() in ("accept", "if-none-match")}
+    """Returns a function that gets a file of the page from the real server, or sends it a report."""
+    def get(path, headers, body=None):
+        wanted = ("accept", "if-none-match", "content-type")
+        kept = {name: value for name, value in headers.items() if name.lower() in wanted}
         try:
-            with urllib.request.urlopen(urllib.request.Request(address + path, headers=kept)) as response:
+            with urllib.request.urlopen(urllib.request.Request(address + path, body, kept)) as response:
                 return response.status, dict(response.headers), response.read()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read()

@@ -60,6 +60,8 @@ pub struct ServerConfig {
     pub judge: fn(&serde_json::Value) -> Result<(), String>,
     /// Returns findings about the small files in a folder that only the loader understands.
     pub small_files: fn(&std::path::Path) -> Vec<mlxk_hub::Finding>,
+    /// Lays out a JSON report of a benchmark as Markdown, or says what is wrong with it.
+    pub report: fn(serde_json::Value) -> Result<String, String>,
     /// Refuse fields of requests that the server does not know, instead of ignoring and reporting them.
     pub strict: bool,
     /// `true` to keep parts of prompts that agents change on every request, such as counters of tokens.
@@ -169,6 +171,7 @@ impl ServerConfig {
             allowed_hosts: Vec::new(),
             judge: |_| Ok(()),
             small_files: |_| Vec::new(),
+            report: |_| Err("this server does not read reports".to_owned()),
             strict: false,
             exact_prompts: false,
             backends: Vec::new(),

@@ -116,6 +116,7 @@ fn config(args: &ServerArgs, context: &Context) -> anyhow::Result<ServerConfig> 
     config.max_tokens = args.max_tokens.or_else(|| file.count("defaults.max_tokens"));
     config.judge = crate::models::supported::judge;
     config.small_files = crate::models::supported::small_files;
+    config.report = super::bench::markdown;
     config.prompt_lookup = !engine.no_prompt_lookup;
     config.huge_pages = !engine.decode.no_huge_pages;
     config.draft_model = answer::draft_model(

@@ -1,8 +1,10 @@
-// The view of benchmark reports, which the user opens as files. They stay in this page.
+// The view of benchmark reports, which the user opens as files. The server lays them out, in the words of every other
+// output of `mlxk bench`, and keeps nothing.
 
 import { announce, notice } from './announce.js';
-import { reportOf } from './bench-report.js';
+import { request } from './api.js';
 import { byId, freshId, h, iconButton, textButton } from './dom.js';
+import { renderMarkdown } from './markdown.js';
 
 export class BenchView {
   constructor() {
@@ -13,7 +15,8 @@ export class BenchView {
     view.append(h('div', { class: 'column wide' },
       h('h1', { id: 'benchmark-title' }, 'Benchmark'),
       h('p', {}, 'Measure with ', h('code', {}, 'mlxk bench'), ', ', h('code', {}, 'mlxk bench model NAME --json'), ' or ',
-        h('code', {}, 'mlxk bench kernels --json'), ', and open the reports here, for example ', h('code', {}, 'benchmark_results.json'), '.'),
+        h('code', {}, 'mlxk bench kernels --json'), ', and open the reports here, for example ', h('code', {}, 'benchmark_results.json'),
+        '. For a page with plots, run ', h('code', {}, 'mlxk bench show FILE --output report.html'), '.'),
       h('p', {}, textButton('Open reports', () => this.file.click(), { class: 'primary' }), this.file), this.reports));
     view.addEventListener('dragover', (event) => event.preventDefault());
     view.addEventListener('drop', (event) => {
@@ -25,7 +28,7 @@ export class BenchView {
   async open(files) {
     for (const file of files) {
       try {
-        this.reports.prepend(this.report(reportOf(await file.text()), file.name));
+        this.reports.prepend(section(await textOf(await file.text()), file.name));
         announce(`${file.name} is shown`);
       } catch (error) {
         notice(`${file.name}: ${error.message}`);
@@ -33,38 +36,42 @@ export class BenchView {
     }
     this.file.value = '';
   }
-
-  report({ title, facts, tables, warnings }, name) {
-    const id = freshId('report');
-    const section = h('section', { class: 'report', 'aria-labelledby': id },
-      h('div', { class: 'row' }, h('h2', { id }, title), h('span', { class: 'faint' }, name),
-        iconButton('close', `Close ${name}`, () => {
-          section.remove();
-          byId('view-benchmark').querySelector('button').focus();
-        })),
-      h('dl', { class: 'facts-list' }, ...facts.map(([term, text]) => h('div', {}, h('dt', {}, term), h('dd', {}, text)))),
-      ...warnings.map((text) => h('p', { class: 'problem-text' }, text)),
-      ...tables.map(tableOf));
-    return section;
-  }
 }
 
-function tableOf({ title, note, head, rows }) {
-  const hasBars = rows.some((row) => row.some((cell) => cell?.share !== undefined));
-  return h('div', { class: `table${hasBars ? ' bars' : ''}`, tabindex: '0', role: 'group', 'aria-label': title }, h('table', {},
-    h('caption', {}, title, note && h('span', { class: 'faint' }, ` ${note}`)),
-    h('thead', {}, h('tr', {}, ...head.map((text) => h('th', { scope: 'col' }, text)))),
-    h('tbody', {}, ...rows.map((row) => h('tr', {}, ...row.map(cellOf))))));
+// Returns the Markdown of a report.
+async function textOf(json) {
+  let report;
+  try {
+    report = JSON.parse(json);
+  } catch {
+    throw new Error('The file is not JSON');
+  }
+  return (await request('bench/report', { body: { report } })).text();
 }
 
-function cellOf(cell, column) {
-  if (column === 0) return h('th', { scope: 'row' }, String(cell));
-  if (cell?.text === undefined) return h('td', {}, cell);
-  const content = [h('span', {}, cell.text)];
-  if (cell.share !== undefined) {
-    const bar = h('span', { class: cell.isOurs ? 'fill ours' : 'fill', 'aria-hidden': 'true' });
-    bar.style.width = `${Math.max(1, cell.share * 100)}%`;
-    content.push(h('span', { class: 'track', 'aria-hidden': 'true' }, bar));
+function section(text, name) {
+  const id = freshId('report');
+  // The first title is that of the section, and the others are one level below it.
+  const [, title, rest] = /^## (.*)\n([^]*)$/.exec(text) ?? [null, 'Report', text];
+  const body = h('div', { class: 'text' });
+  renderMarkdown(body, rest.replace(/^## /gm, '# '));
+  body.querySelectorAll('table').forEach(label);
+  const element = h('section', { class: 'report', 'aria-labelledby': id },
+    h('div', { class: 'row' }, h('h2', { id }, title), h('span', { class: 'faint' }, name),
+      iconButton('close', `Close ${name}`, () => {
+        element.remove();
+        byId('view-benchmark').querySelector('button').focus();
+      })),
+    body);
+  return element;
+}
+
+// Gives each cell the title of its column, which stands before it on a narrow screen.
+function label(table) {
+  const titles = [...table.querySelectorAll('thead th')].map((title) => title.textContent);
+  for (const row of table.tBodies[0].rows) {
+    [...row.cells].slice(1).forEach((cell, column) => {
+      if (cell.textContent && titles[column + 1]) cell.dataset.title = titles[column + 1];
+    });
   }
-  return h('td', {}, h('div', { class: 'value' }, ...content));
 }

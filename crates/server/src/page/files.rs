@@ -25,7 +25,7 @@ macro_rules! embedded {
 const CONTENTS: &[(&str, &[u8])] = embedded!(
     "index.html" "icon.svg"
     "base.css" "layout.css" "chat.css" "views.css"
-    "announce.js" "answer.js" "api.js" "bench-report.js" "bench-view.js" "chat.js" "code.js"
+    "announce.js" "answer.js" "api.js" "bench-view.js" "chat.js" "code.js"
     "composer.js" "conversation.js" "dialogs.js" "dom.js" "figures.js" "images.js" "local.js" "main.js"
     "markdown-blocks.js" "markdown-inline.js" "markdown.js" "message.js" "models-view.js" "models.js"
     "pull.js" "scroll.js" "settings.js" "sidebar.js" "store.js" "theme.js" "transfer.js"

@@ -5,6 +5,7 @@
 //! styles, nothing from other hosts.
 
 mod files;
+mod report;
 
 use axum::Router;
 use axum::extract::Path;
@@ -14,7 +15,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::error::{ApiError, Kind};
 use crate::operation::Operation;
@@ -32,7 +33,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     require-trusted-types-for 'script'; trusted-types 'none'";
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new().route("/", get(front)).route("/page/{file}", get(file))
+    Router::new()
+        .route("/", get(front))
+        .route("/page/{file}", get(file))
+        .route("/bench/report", post(report::show))
 }
 
 pub(crate) fn operations() -> Vec<Operation> {
@@ -48,6 +52,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             "Return a file of the page",
             &["text/javascript", "text/css", "image/svg+xml"],
         ),
+        report::operation(),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The page for browsers: who gets it, and with which headers.
 
 use mlxk_server::ApiKey;
+use serde_json::json;
 
 use crate::world::World;
 
@@ -94,6 +95,25 @@ fn the_page_needs_no_key_but_its_requests_do() {
     }
     let with_key = world.send("GET", "/v1/models", &[("authorization", "Bearer secret")], "");
     assert_eq!(with_key.status, 200);
+}
+
+#[test]
+fn reports_are_laid_out_for_the_page() {
+    let world = World::with(|config| {
+        config.report = |report| match report["schema"].as_str() {
+            Some(schema) => Ok(format!("## A report of {schema}\n")),
+            None => Err("it is not a report".to_owned()),
+        };
+    });
+    let shown = world.post("/bench/report", &json!({"report": {"schema": "x"}}));
+    assert_eq!((shown.status, shown.text.as_str()), (200, "## A report of x\n"));
+    assert_eq!(shown.header("content-type"), Some("text/markdown; charset=utf-8"));
+    let refused = world.post("/bench/report", &json!({"report": {}}));
+    let problem = "Cannot show the report: it is not a report".to_owned();
+    assert_eq!((refused.status, refused.error()), (400, (problem, json!("report"))));
+    assert_eq!(world.post("/bench/report", &json!({})).status, 400);
+    let keyed = World::with(|config| config.api_key = ApiKey::new("secret"));
+    assert_eq!(keyed.post("/bench/report", &json!({"report": {}})).status, 401);
 }
 
 #[test]

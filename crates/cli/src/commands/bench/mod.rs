@@ -11,7 +11,7 @@ mod synthetic;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use mlxk_bench::report::Document;
+use mlxk_bench::report::{self, Document};
 use mlxk_bench::{compare as engines, history as courses, kernels as products, model as models};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -78,7 +78,28 @@ fn unreadable(path: &Path) -> String {
 
 /// Returns the report in a text, or in the envelope that the text is.
 fn parse_report(text: &str) -> anyhow::Result<Value> {
-    let mut report: Value = serde_json::from_str(text).context("invalid JSON")?;
+    without_envelope(serde_json::from_str(text).context("invalid JSON")?)
+}
+
+/// Lays out a report as Markdown, or says what is wrong with it.
+pub(crate) fn markdown(report: Value) -> Result<String, String> {
+    let document = without_envelope(report).and_then(|report| document(&report));
+    document.map(|it| it.to_markdown()).map_err(|error| format!("{error:#}"))
+}
+
+/// Lays out a report of any command.
+fn document(report: &Value) -> anyhow::Result<Document> {
+    Ok(match report["schema"].as_str() {
+        Some(engines::SCHEMA) => report::compare_document(&parsed(report)?),
+        Some(models::SCHEMA) => report::model(&parsed(report)?),
+        Some(products::SCHEMA) => report::kernels(&parsed(report)?),
+        Some(products::GPU_SCHEMA) => report::gpu_kernels(&parsed(report)?),
+        // Every other schema is refused.
+        _ => return check_report(report).map(|()| Document::default()),
+    })
+}
+
+fn without_envelope(mut report: Value) -> anyhow::Result<Value> {
     if report["command"] != "bench" {
         return Ok(report);
     }
