@@ -93,10 +93,10 @@ impl Printer {
     }
 
     /// Returns the steps of a measurement that takes a while.
-    pub(crate) fn steps(&self, unit: Unit) -> Steps<'_> {
+    pub(crate) fn steps(&self) -> Steps<'_> {
         let progress = self.progress();
         progress.begin("Measuring");
-        Steps { progress, printer: self, unit, begun: RefCell::new(None), told: Cell::new(0) }
+        Steps { progress, printer: self, told: Cell::new(0) }
     }
 
     /// Returns a progress bar, which appears after a second.
@@ -126,38 +126,30 @@ pub(crate) struct Progress {
 pub(crate) struct Steps<'a> {
     progress: Progress,
     printer: &'a Printer,
-    unit: Unit,
-    /// The step that was begun last.
-    begun: RefCell<Option<String>>,
-    /// Number of finished steps in the last line.
+    /// Number of the step in the last line.
     told: Cell<usize>,
 }
 
 impl Steps<'_> {
-    /// Begins a step. The one before is finished, and gets a line. Of many steps, only every second, third, … has one.
+    /// Begins a step after `done` others. It gets a line, so a log also shows the one that hangs. Of many steps, only every
+    /// second, third, … has one.
     pub(crate) fn begin(&self, what: &str, done: usize, total: usize) {
         self.progress.label(what);
-        self.progress.update(done as u64, total as u64, self.unit);
-        let finished = self.begun.borrow_mut().replace(what.to_owned());
-        if let Some(finished) = finished {
-            self.tell(&finished, done, total);
-        }
-    }
-
-    fn tell(&self, finished: &str, done: usize, total: usize) {
-        if self.printer.on_terminal() || !has_line(self.told.get(), done, total) {
+        self.progress.update(done as u64, total as u64, Unit::Steps);
+        let number = done + 1;
+        if self.printer.on_terminal() || !has_line(self.told.get(), number, total) {
             return;
         }
-        self.told.set(done);
-        self.printer.note(format_args!("[{done}/{total}] {finished}"));
+        self.told.set(number);
+        self.printer.note(format_args!("[{number}/{total}] {what}"));
     }
 }
 
-/// Returns `true` if a line is due after `done` steps of a `total`, and the last one was after `told`.
-fn has_line(told: usize, done: usize, total: usize) -> bool {
+/// Returns `true` if the step with this number has a line, and the last line was about the step `told`.
+fn has_line(told: usize, number: usize, total: usize) -> bool {
     let stride = total.div_ceil(MOST_LINES).max(1);
     // Steps may be skipped, as those of an engine that failed.
-    done / stride > told / stride
+    number / stride > told / stride
 }
 
 struct Stage {
@@ -177,9 +169,7 @@ pub(crate) enum Unit {
     Answers,
     Questions,
     Texts,
-    Series,
-    Figures,
-    Turns,
+    Steps,
 }
 
 impl Progress {
@@ -227,9 +217,7 @@ impl Progress {
             Unit::Answers => "{pos} of {len} answers",
             Unit::Questions => "{pos} of {len} questions",
             Unit::Texts => "{pos} of {len} texts",
-            Unit::Series => "{pos} of {len} series",
-            Unit::Figures => "{pos} of {len} figures",
-            Unit::Turns => "{pos} of {len} turns",
+            Unit::Steps => "{pos} of {len} steps",
         };
         let template = match total {
             0 => "{msg} {spinner}".to_owned(),
@@ -299,9 +287,9 @@ mod tests {
         let lines = |steps: &[usize], total: usize| {
             let mut told = 0;
             let mut lines = steps.to_vec();
-            lines.retain(|&done| {
-                let has_line = has_line(told, done, total);
-                told = if has_line { done } else { told };
+            lines.retain(|&number| {
+                let has_line = has_line(told, number, total);
+                told = if has_line { number } else { told };
                 has_line
             });
             lines

@@ -11,7 +11,6 @@ use mlxk_engine::{Arithmetic, DeviceChoice};
 
 use crate::args::KernelsArgs;
 use crate::exit::{ExitStatus, Interrupted};
-use crate::printer::Unit;
 use crate::{Context, interrupt};
 
 /// Measures the kernels and prints a report.
@@ -62,7 +61,7 @@ fn observed<R>(
     context: &Context,
     measure: impl FnOnce(&mut Observe<'_>) -> Result<R, BenchError>,
 ) -> anyhow::Result<R> {
-    let steps = context.printer.steps(Unit::Series);
+    let steps = context.printer.steps();
     let mut observe = |what: &str, done: usize, total: usize| {
         steps.begin(what, done, total);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -11,7 +11,6 @@ use crate::args::{AUTO, ModelArgs};
 use crate::exit::{ExitStatus, Interrupted};
 use crate::models::resolve;
 use crate::peak_memory;
-use crate::printer::Unit;
 use crate::{Context, answer, interrupt, output};
 
 /// Finds or creates the models, measures them and prints a report.
@@ -53,7 +52,7 @@ pub(crate) fn run(args: &ModelArgs, context: &Context) -> anyhow::Result<ExitSta
         program: std::env::current_exe()?,
         arguments: vec!["bench".to_owned(), "worker".to_owned()],
     };
-    let steps = context.printer.steps(Unit::Figures);
+    let steps = context.printer.steps();
     let mut observe = |what: &str, done: usize, total: usize| {
         steps.begin(what, done, total);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

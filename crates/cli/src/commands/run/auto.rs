@@ -14,7 +14,6 @@ use crate::config::Config as Settings;
 use crate::engines::{OLLAMAS, OURS};
 use crate::exit::Interrupted;
 use crate::models::resolve;
-use crate::printer::Unit;
 use crate::{Context, engines, interrupt};
 
 /// Time to measure an engine. It includes loading the model.
@@ -103,7 +102,7 @@ fn measure(
         names.join(" and "),
         CALIBRATION.as_secs() / 60
     ));
-    let steps = context.printer.steps(Unit::Answers);
+    let steps = context.printer.steps();
     let mut pace = Pace::begin(machine);
     let cancel = Cancel::default();
     let limits = Limits::within(CALIBRATION).cancelled_by(&cancel);

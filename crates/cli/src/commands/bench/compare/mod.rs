@@ -23,7 +23,6 @@ use mlxk_text::Tokenizer;
 use crate::args::{CompareArgs, Peer};
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::failure::NothingToCompare;
-use crate::printer::Unit;
 use crate::{Context, interrupt};
 
 /// Time between two checks for Ctrl-C while a server answers.
@@ -172,7 +171,7 @@ fn refuse_unequal(entries: &[Entry]) -> anyhow::Result<()> {
 }
 
 fn measure(plan: Plan<'_>, context: &Context) -> anyhow::Result<CompareReport> {
-    let steps = context.printer.steps(Unit::Turns);
+    let steps = context.printer.steps();
     let mut observe = |what: &str, done: usize, total: usize| {
         steps.begin(what, done, total);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
