@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mlxk_test_peers::{Asked, Part, Peer, head, lines, ollama};
+use mlxk_test_peers::{Asked, Part, Peer, head, json as reply, lines, ollama};
 use serde_json::{Value, json};
 
 use crate::server::Running;
@@ -90,6 +90,59 @@ fn auto_takes_the_faster_one_and_remembers_the_figures() {
     } else {
         assert!(chats <= 1, "nothing is measured twice");
     }
+}
+
+#[test]
+fn measuring_engines_is_no_part_of_the_answers_time() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let config = world.home.path().join("config.toml");
+    std::fs::write(&config, "[pairs]\n\"tiny:latest\" = \"org/tiny\"\n").unwrap();
+    let peer = paced(Duration::from_millis(30));
+    let run = ["run", "org/tiny", "Hello", "--engine", "auto", "--max-tokens", "9", "--json"];
+    let asked = |policy: &str| {
+        let mut command = world.mlxk(&[&run[..], &["--verbose", "--policy", policy]].concat());
+        command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", peer.address());
+        let (stdout, notes) = streams(&command.assert().success());
+        (serde_json::from_str::<Value>(&stdout).unwrap()["data"].take(), notes)
+    };
+    let (data, notes) = asked("local-first");
+    assert_eq!(data["engine"], "mlxk");
+    let time = |data: &Value, name: &str| data["timings"][name].as_f64().unwrap();
+    // Three answers of 32 tokens, each of which takes 30 ms.
+    let measuring = time(&data, "measuring_ms");
+    assert!(measuring > 2_800.0, "{data}");
+    for name in ["time_to_first_token_ms", "total_ms"] {
+        assert!(time(&data, name) < measuring, "{data}");
+    }
+    for line in ["engine       mlxk\n", "measuring    ", "[8/8] ollama: answer 3 of 3\n"] {
+        assert!(notes.contains(line), "{notes}");
+    }
+    assert!(notes.contains("later runs use the figures, unless something disturbs"), "{notes}");
+    // Both have as many bytes of weights.
+    assert!(!notes.contains("not equal"), "{notes}");
+}
+
+#[test]
+fn auto_says_if_the_weights_differ_in_size() {
+    let world = World::new();
+    world.cached("org/tiny");
+    let config = world.home.path().join("config.toml");
+    std::fs::write(&config, "[pairs]\n\"tiny:latest\" = \"org/tiny\"\n").unwrap();
+    let peer = Peer::start(|asked| match asked.path.as_str() {
+        "/api/version" => reply(200, r#"{"version":"0.32.0"}"#),
+        "/api/tags" => reply(200, r#"{"models":[{"name":"tiny:latest","size":900000}]}"#),
+        "/api/chat" => lines(&[&ollama::said("Good day"), &ollama::end("/api/chat")]),
+        _ => reply(200, r#"{"details":{},"model_info":{"general.parameter_count":200000}}"#),
+    });
+    let run = ["run", "org/tiny", "Hello", "--engine", "auto", "--max-tokens", "2"];
+    let mut command = world.mlxk(&run);
+    command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", peer.address());
+    let (_, notes) = streams(&command.assert().success());
+    let unequal =
+        "warning: The work is not equal: the weights differ in size: `org/tiny` has 0.1 MB";
+    assert!(notes.contains(unequal), "{notes}");
+    assert!(notes.contains("`tiny:latest` has 0.9 MB (36.00 bits per weight) (Ollama)"), "{notes}");
 }
 
 #[test]

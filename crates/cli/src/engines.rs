@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use mlxk_bench::Machine;
+use mlxk_bench::compare::Weights;
 use mlxk_providers::{
     Client, Config, Connections, Dialect, Endpoint, Factory, Ollama, ollama_address,
 };
@@ -37,8 +38,18 @@ pub(crate) fn ollama(version: &str) -> Candidate {
     Candidate::new(OLLAMAS, Place::Machine, version)
 }
 
-/// Returns the Ollama of this machine and the way to ask it, or why it can't be asked for this model.
-pub(crate) fn find_ollama(model: &str, context: &Context) -> Result<Backend, String> {
+/// The Ollama of this machine, which has a model.
+pub(crate) struct FoundOllama {
+    /// The way to ask it.
+    pub backend: Backend,
+    /// Name of the model there.
+    pub model: String,
+    /// Storage of the model there.
+    pub weights: Weights,
+}
+
+/// Returns the Ollama of this machine, or why it can't be asked for this model.
+pub(crate) fn find_ollama(model: &str, context: &Context) -> Result<FoundOllama, String> {
     let address = ollama_address(context.settings.ollama_host.as_deref());
     let server = Ollama::new(Endpoint::new(&Connections::default(), &address));
     let versions = server.versions().map_err(|error| error.to_string())?;
@@ -48,11 +59,16 @@ pub(crate) fn find_ollama(model: &str, context: &Context) -> Result<Backend, Str
     }
     let name = names::in_ollama(model, context)
         .ok_or_else(|| format!("No name in Ollama is known for `{model}`"))?;
-    if server.find(&name).map_err(|error| error.to_string())?.is_none() {
+    let Some(found) = server.find(&name).map_err(|error| error.to_string())? else {
         return Err(format!("It doesn't have `{name}`; get it with `ollama pull {name}`"));
-    }
-    let client = Client { provider: std::sync::Arc::new(server), model: name };
-    Ok(Backend::of(ollama(&versions.ollama), client))
+    };
+    let (parameters, quantization) = match server.show(&name) {
+        Ok(details) => (details.parameters, details.quantization),
+        Err(_) => (None, None),
+    };
+    let weights = Weights::new(found.size_bytes, parameters, quantization);
+    let client = Client { provider: std::sync::Arc::new(server), model: name.clone() };
+    Ok(FoundOllama { backend: Backend::of(ollama(&versions.ollama), client), model: name, weights })
 }
 
 /// Returns a server at an address as a candidate. Its version is asked for, because another version has figures of its

@@ -68,7 +68,7 @@ fn ask(
     request.max_tokens = Some(tokens);
     request.sampling.temperature = Some(0.0);
     let answer = provider.answer(&request, limits, &mut |_| ControlFlow::Continue(()))?;
-    Ok(Sample::of(&answer))
+    Ok(Sample::of(&answer, true))
 }
 
 /// Returns a prompt with this many words. No two of them follow each other twice, so that drafts from the prompt neither

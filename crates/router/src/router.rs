@@ -261,7 +261,7 @@ impl Provider for Router {
                 on_event(event)
             })
         })?;
-        self.record(index, Sample::of(&answer));
+        self.record(index, Sample::of(&answer, false));
         Ok(answer)
     }
 

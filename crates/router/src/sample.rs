@@ -25,12 +25,13 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Reads the figures of an answer, by our own clock, so that those of all candidates compare.
-    pub fn of(answer: &Answer) -> Self {
+    /// Reads the figures of an answer, by our own clock, so that those of all candidates compare. If the candidate doesn't
+    /// say how many tokens of the prompt it had in its cache, the prompt only counts if it is `new` to the candidate.
+    pub fn of(answer: &Answer, new: bool) -> Self {
         let (arrivals, usage) = (&answer.heard.arrivals, &answer.usage);
         let first = arrivals.first().map(std::time::Duration::as_secs_f64);
-        let computed =
-            usage.prompt_tokens.map(|all| all.saturating_sub(usage.cached_tokens.unwrap_or(0)));
+        let cached = usage.cached_tokens.or(new.then_some(0));
+        let computed = usage.prompt_tokens.zip(cached).map(|(all, some)| all.saturating_sub(some));
         let computed = computed.filter(|tokens| *tokens >= LEAST_PROMPT);
         let tokens = usage.completion_tokens.filter(|tokens| *tokens >= LEAST_ANSWER);
         let decode = first.and_then(|first| Some(arrivals.last()?.as_secs_f64() - first));

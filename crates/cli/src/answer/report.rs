@@ -6,7 +6,13 @@ use super::Answer;
 use crate::peak_memory;
 use crate::{Context, format};
 
-pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
+/// Prints the lines `before`, and then those about the answer.
+pub(crate) fn print(
+    before: impl Iterator<Item = (&'static str, String)>,
+    engine: &Engine,
+    answer: &Answer,
+    context: &Context,
+) {
     let Done { usage, timings, seed, .. } = &answer.done;
     let rate =
         |rate: Option<f64>| rate.map_or_else(String::new, |rate| format!(", {rate:.1} tokens/s"));
@@ -48,7 +54,7 @@ pub(crate) fn print(engine: &Engine, answer: &Answer, context: &Context) {
         ("seed", seed.to_string()),
     ];
     context.printer.note("");
-    for (name, value) in lines {
+    for (name, value) in before.chain(lines) {
         context.printer.note(format_args!("{name:12} {value}"));
     }
 }

@@ -1,17 +1,20 @@
 //! `mlxk run --engine auto`: the choice between our engine and other programs.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use mlxk_bench::compare::{Burden, EngineKind, Weights, unlike};
+use mlxk_bench::model::ModelFacts;
 use mlxk_bench::{Machine, Watch as Pace};
+use mlxk_hub::Resolved;
 use mlxk_providers::{Cancel, Client, Config, Limits, Local, ProviderError};
 use mlxk_router::{Backend, Measure, Policy, Router, Table};
 
-use super::elsewhere::{Chosen, There, Watch};
+use super::elsewhere::{Chosen, Here, There, Watch};
 use crate::answer::{self, AnswerSettings};
 use crate::args::{RunArgs, values};
 use crate::config::Config as Settings;
-use crate::engines::{OLLAMAS, OURS};
+use crate::engines::{FoundOllama, OLLAMAS, OURS};
 use crate::exit::Interrupted;
 use crate::models::resolve;
 use crate::{Context, engines, interrupt};
@@ -42,8 +45,12 @@ pub(super) fn choose(
     let ours = engines::ours(&format!("{}{exact}", engine.device()));
     let mut backends = vec![(OURS, Backend::of(ours, client))];
     // A server that hangs must not keep Ctrl-C waiting.
+    let mut unequal = None;
     match interrupt::while_idle(|| engines::find_ollama(model, context)) {
-        Ok(ollama) => backends.push((OLLAMAS, ollama)),
+        Ok(ollama) => {
+            unequal = not_equal(&resolved, &ollama);
+            backends.push((OLLAMAS, ollama.backend));
+        }
         Err(problem) if args.explain => {
             context.printer.note(format_args!("{OLLAMAS} cannot be asked: {problem}"));
         }
@@ -60,8 +67,13 @@ pub(super) fn choose(
     let machine = Machine::look();
     let name = engines::machine(&machine);
     let router = Router::new(name, &resolved.name, backends, policy, Table::open(&path));
-    let (errors, disturbed) =
-        if is_measured { measure(&router, machine, context) } else { (Vec::new(), None) };
+    // Said as often as the figures are, and not with every answer.
+    let is_told = args.explain || (is_measured && !router.unmeasured().is_empty());
+    if let Some(reason) = unequal.filter(|_| is_told) {
+        context.printer.note(format_args!("warning: The work is not equal: {reason}"));
+    }
+    let Measured { errors, disturbed, took } =
+        if is_measured { measure(&router, machine, context) } else { Measured::default() };
     if interrupt::requested() {
         return Err(Interrupted.into());
     }
@@ -79,29 +91,57 @@ pub(super) fn choose(
         choice.reasons.iter().for_each(|reason| context.printer.note(reason));
     }
     if router.candidate(choice.index).id == OURS {
-        return Ok(Chosen::Here(Box::new((engine, resolved, settings))));
+        return Ok(Chosen::Here(Box::new(Here { engine, resolved, settings, measuring: took })));
     }
     let client = router.client(choice.index)?.clone();
     // A table with figures of a disturbed measurement is not kept.
     let router = disturbed.is_none().then_some((router, choice.index));
-    Ok(Chosen::There(Box::new(There { client, router })))
+    Ok(Chosen::There(Box::new(There { client, router, measuring: took })))
 }
 
-/// Measures the engines that have no figures yet. Returns the errors, and the reason if the measurement was disturbed.
-fn measure(
-    router: &Router,
-    machine: Machine,
-    context: &Context,
-) -> (Vec<(String, ProviderError)>, Option<String>) {
+/// Returns the reason that the Ollama of this machine has other work to do than we.
+fn not_equal(ours: &Resolved, ollama: &FoundOllama) -> Option<String> {
+    let weights = Weights::of(ModelFacts::of(&ours.path).ok()?);
+    let (title, model) = (EngineKind::Mlxk.title(), ours.name.as_str());
+    let ours = Burden { title, model, weights: Some(&weights) };
+    let (title, model) = (EngineKind::Ollama.title(), ollama.model.as_str());
+    unlike(ours, Burden { title, model, weights: Some(&ollama.weights) })
+}
+
+/// Outcome of measuring engines.
+#[derive(Default)]
+struct Measured {
+    /// Names of the engines that cannot be measured, and why.
+    errors: Vec<(String, ProviderError)>,
+    /// Reason if the measurement was disturbed.
+    disturbed: Option<String>,
+    /// Time that it took. `None` if nothing had to be measured.
+    took: Option<Duration>,
+}
+
+/// Measures the engines that have no figures yet. That doesn't count as time that the answer takes.
+fn measure(router: &Router, machine: Machine, context: &Context) -> Measured {
     let names = router.unmeasured();
     if names.is_empty() {
-        return (Vec::new(), None);
+        return Measured::default();
     }
     context.printer.note(format_args!(
-        "Measuring {} with this model, once, for at most {} minutes each",
+        "Measuring {} with this model for at most {} minutes each; later runs use the figures, unless something disturbs \
+         the measurement",
         names.join(" and "),
         CALIBRATION.as_secs() / 60
     ));
+    let begun = Instant::now();
+    let (errors, disturbed) = context.aside(|| measure_all(router, &names, machine, context));
+    Measured { errors, disturbed, took: Some(begun.elapsed()) }
+}
+
+fn measure_all(
+    router: &Router,
+    names: &[&str],
+    machine: Machine,
+    context: &Context,
+) -> (Vec<(String, ProviderError)>, Option<String>) {
     let steps = context.printer.steps();
     let mut pace = Pace::begin(machine);
     let cancel = Cancel::default();

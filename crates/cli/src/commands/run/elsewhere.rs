@@ -28,9 +28,18 @@ const POLL: Duration = Duration::from_millis(50);
 /// The program that answers.
 pub(super) enum Chosen {
     /// Our engine, with the model in memory.
-    Here(Box<(Arc<Engine>, Resolved, AnswerSettings)>),
+    Here(Box<Here>),
     /// Another program.
     There(Box<There>),
+}
+
+/// Our engine, which was chosen.
+pub(super) struct Here {
+    pub(super) engine: Arc<Engine>,
+    pub(super) resolved: Resolved,
+    pub(super) settings: AnswerSettings,
+    /// Time that measuring the engines took, if it had to.
+    pub(super) measuring: Option<Duration>,
 }
 
 /// Another program that answers.
@@ -38,6 +47,8 @@ pub(super) struct There {
     pub(super) client: Client,
     /// The router to tell about the request, and the index of the chosen one.
     pub(super) router: Option<(Router, usize)>,
+    /// Time that measuring the engines took, if it had to.
+    pub(super) measuring: Option<Duration>,
 }
 
 /// Finds the program that answers with `--engine`. Returns `None` for our own engine without a choice.
@@ -62,7 +73,7 @@ pub(super) fn choose(
         address => config(address, model)?,
     };
     let client = factory.client(&config)?;
-    Ok(Some(Chosen::There(Box::new(There { client, router: None }))))
+    Ok(Some(Chosen::There(Box::new(There { client, router: None, measuring: None }))))
 }
 
 /// Reads the address of a server, whose model has the same name as ours if it names none.
@@ -141,13 +152,13 @@ impl There {
         let _silence = output::stdout_is_terminal().then(Silence::begin);
         let answer = self.receive(&request, &mut screen, context)?;
         if let Some((router, index)) = &self.router {
-            router.record(*index, Sample::of(&answer));
+            router.record(*index, Sample::of(&answer, false));
             if let Err(error) = router.table().save(&engines::table(context)) {
                 context.printer.note(format_args!("warning: {error}"));
             }
         }
         if args.json {
-            envelope::print("run", &self.envelope(prompt, &answer, context))?;
+            envelope::print("run", &self.envelope(prompt, &answer))?;
         } else if args.no_stream {
             let show = if options.no_reasoning { Show::Answer } else { Show::All };
             let mut screen = Screen::new(show, options, &context.printer);
@@ -206,11 +217,11 @@ impl There {
         }
     }
 
-    fn envelope(&self, prompt: &str, answer: &Answer, context: &Context) -> serde_json::Value {
+    fn envelope(&self, prompt: &str, answer: &Answer) -> serde_json::Value {
         let usage = &answer.usage;
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
         let first = answer.heard.arrivals.first().copied();
-        json!({
+        let mut data = json!({
             "model": self.client.model,
             "engine": self.client.provider.label(),
             "prompt": prompt,
@@ -220,8 +231,12 @@ impl There {
             "usage": {"prompt_tokens": usage.prompt_tokens, "cached_tokens": usage.cached_tokens,
                 "completion_tokens": usage.completion_tokens},
             "timings": {"time_to_first_token_ms": first.map(milliseconds),
-                "total_ms": milliseconds(context.started.elapsed())},
-        })
+                "total_ms": milliseconds(answer.heard.total)},
+        });
+        if let Some(measuring) = self.measuring {
+            data["timings"]["measuring_ms"] = milliseconds(measuring).into();
+        }
+        data
     }
 
     fn report(&self, answer: &Answer, context: &Context) {
@@ -229,14 +244,16 @@ impl There {
             tokens.map_or_else(|| "unknown".to_owned(), |tokens| format::count(tokens, "token"))
         };
         let first = answer.heard.arrivals.first().copied().unwrap_or(answer.heard.total);
+        let measuring = self.measuring.map(|time| ("measuring", format::seconds(time)));
         context.printer.note("");
-        for (name, value) in [
+        let lines = [
             ("engine", self.client.provider.label()),
             ("prompt", count(answer.usage.prompt_tokens)),
             ("answer", count(answer.usage.completion_tokens)),
             ("first token", format!("after {}", format::seconds(first))),
             ("total", format::seconds(answer.heard.total)),
-        ] {
+        ];
+        for (name, value) in measuring.into_iter().chain(lines) {
             context.printer.note(format_args!("{name:12} {value}"));
         }
     }

@@ -20,6 +20,9 @@ pub(super) struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a Value>,
     pub model: &'a str,
+    /// The engine, if `--engine` was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<&'a str>,
     pub prompt: &'a str,
     pub response: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -60,6 +63,9 @@ pub(super) struct TimingFields {
     decode_ms: f64,
     time_to_first_token_ms: f64,
     total_ms: f64,
+    /// Time that `--engine auto` took to measure the engines. No other time includes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measuring_ms: Option<f64>,
     prefill_tokens_per_second: Option<f64>,
     decode_tokens_per_second: Option<f64>,
     peak_memory_bytes: Option<u64>,
@@ -79,6 +85,7 @@ impl<'a> Envelope<'a> {
             index: None,
             id: None,
             model,
+            engine: None,
             prompt,
             response: &answer.text,
             reasoning: &answer.reasoning,
@@ -96,7 +103,8 @@ impl<'a> Envelope<'a> {
                 prefill_ms: milliseconds(timings.prefill),
                 decode_ms: milliseconds(timings.decode),
                 time_to_first_token_ms: milliseconds(answer.first_text),
-                total_ms: milliseconds(context.started.elapsed()),
+                total_ms: milliseconds(context.own_time()),
+                measuring_ms: None,
                 prefill_tokens_per_second: timings.prefill_tokens_per_second(usage),
                 decode_tokens_per_second: timings.decode_tokens_per_second(usage),
                 peak_memory_bytes: peak_memory::peak_resident_bytes(),

@@ -7,18 +7,21 @@ mod envelope;
 mod prompt;
 mod stdin;
 
+use std::time::Duration;
+
 use mlxk_engine::{Engine, EngineError, FinishReason, Generation, Message, PromptInput};
 
-use self::elsewhere::Chosen;
+use self::elsewhere::{Chosen, Here};
 use self::envelope::Envelope;
 use super::chat::only_model;
 use crate::answer::{self, Answer, AnswerSettings, Received, Screen, Show, report};
 use crate::args::RunArgs;
 use crate::chat::Opening;
+use crate::engines::OURS;
 use crate::exit::{ExitStatus, Interrupted, UsageError};
 use crate::models::resolve;
 use crate::terminal::Silence;
-use crate::{Context, chat, interrupt, json, output, terminal};
+use crate::{Context, chat, format, interrupt, json, output, terminal};
 
 /// A loaded model and the way it is to answer.
 struct Session<'a> {
@@ -27,6 +30,8 @@ struct Session<'a> {
     model: &'a str,
     args: &'a RunArgs,
     settings: &'a AnswerSettings,
+    /// Time that measuring the engines took, if `--engine auto` had to.
+    measuring: Option<Duration>,
     context: &'a Context,
 }
 
@@ -54,9 +59,9 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
             return there.answer(&prompt.unwrap_or_default(), args, context);
         }
         Some(Chosen::Here(chosen)) => {
-            let (engine, resolved, settings) = *chosen;
+            let Here { engine, resolved, settings, measuring } = *chosen;
             let (engine, model) = (engine.as_ref(), resolved.name.as_str());
-            let session = Session { engine, model, args, settings: &settings, context };
+            let session = Session { engine, model, args, settings: &settings, measuring, context };
             return session.answer(&prompt.unwrap_or_default());
         }
     }
@@ -71,8 +76,8 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<ExitStatu
         let opening = Opening { first: prompt, no_history, silence, ..Opening::default() };
         return chat::start(engine, resolved, args.answer.clone(), opening, context);
     }
-    let session =
-        Session { engine: &engine, model: &resolved.name, args, settings: &settings, context };
+    let (model, settings) = (resolved.name.as_str(), &settings);
+    let session = Session { engine: &engine, model, args, settings, measuring: None, context };
     let result = match (batch, prompt) {
         (Some(jobs), _) => batch::run(&session, &jobs),
         (None, prompt) => session.answer(&prompt.unwrap_or_default()),
@@ -189,6 +194,8 @@ impl Session<'_> {
         if args.json {
             let mut envelope = Envelope::new(self.model, prompt, answer, self.engine, self.context);
             envelope.index = (args.n > 1).then_some(index);
+            envelope.engine = args.engine.is_some().then_some(OURS);
+            envelope.timings.measuring_ms = self.measuring.map(|time| time.as_secs_f64() * 1e3);
             if args.has_envelope() {
                 json::print("run", &envelope)?;
             } else {
@@ -203,7 +210,10 @@ impl Session<'_> {
         }
         self.note_full_context(answer);
         if options.verbose {
-            report::print(self.engine, answer, self.context);
+            let engine = self.args.engine.as_ref().map(|_| ("engine", OURS.to_owned()));
+            let measuring = self.measuring.map(|time| ("measuring", format::seconds(time)));
+            let before = engine.into_iter().chain(measuring);
+            report::print(before, self.engine, answer, self.context);
         }
         Ok(())
     }
