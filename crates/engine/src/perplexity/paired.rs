@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Estimate;
 use super::statistics::Moments;
+use super::{Estimate, Evaluation};
 
 /// Bytes of a piece of text. Tokens of two tokenizers have no common ends, so their figures are added up over
 /// pieces. Long enough that a token across a boundary matters little.
@@ -34,7 +34,7 @@ pub struct Paired {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PerByte {
     /// The model's bits per byte divided by the reference's. The standard error is that of the mean difference of
-    /// pieces of the text, in pairs, over the reference's bits per byte.
+    /// pieces of the text, in pairs, over the mean of the reference's pieces.
     pub ratio: Estimate,
 }
 
@@ -56,22 +56,29 @@ pub fn per_token(model: &[TokenScore], reference: &[TokenScore]) -> Option<Paire
 }
 
 /// Compares bits per byte, which don't depend on the tokenizer. Returns `None` if a side has no scores.
-pub fn per_byte(model: &[TokenScore], reference: &[TokenScore]) -> Option<PerByte> {
+pub fn per_byte(model: &Evaluation, reference: &Evaluation) -> Option<PerByte> {
+    if model.scores.is_empty() || reference.scores.is_empty() {
+        return None;
+    }
+    // The figures of a table, so that the ratio follows from them. The pieces only tell how much it varies.
+    let mean = model.bits_per_byte() / reference.bits_per_byte();
+    let standard_error = error_per_byte(&model.scores, &reference.scores);
+    Some(PerByte { ratio: Estimate { mean, standard_error } })
+}
+
+/// Returns the standard error of the ratio of bits per byte. `None` if there are too few pieces.
+fn error_per_byte(model: &[TokenScore], reference: &[TokenScore]) -> Option<f64> {
     let (ours, theirs) = (pieces(model), pieces(reference));
-    let rate = |pieces: &BTreeMap<usize, Piece>| {
-        let bytes: usize = pieces.values().map(|piece| piece.bytes).sum();
-        let nats: f64 = pieces.values().map(|piece| piece.nats).sum();
-        (bytes > 0).then(|| nats / bytes as f64)
-    };
-    let (our_rate, their_rate) = (rate(&ours)?, rate(&theirs)?);
+    let bytes: usize = theirs.values().map(|piece| piece.bytes).sum();
+    let nats: f64 = theirs.values().map(|piece| piece.nats).sum();
+    let their_rate = nats / bytes as f64;
     let mut difference = Moments::default();
     for (place, ours) in &ours {
         if let Some(theirs) = theirs.get(place) {
             difference.push(ours.rate() - theirs.rate());
         }
     }
-    let standard_error = difference.estimate().standard_error.map(|error| error / their_rate);
-    Some(PerByte { ratio: Estimate { mean: our_rate / their_rate, standard_error } })
+    difference.estimate().standard_error.map(|error| error / their_rate)
 }
 
 #[derive(Default)]
@@ -120,16 +127,28 @@ mod tests {
         assert_eq!(per_token(&[], &[]), None);
     }
 
+    /// Scores of tokens that each have this many bytes.
+    fn evaluation(log_probability: f32, token_bytes: usize, tokens: usize) -> Evaluation {
+        let scores = (1..=tokens).map(|end| score(log_probability, 0, token_bytes * end)).collect();
+        let nll = Estimate { mean: -f64::from(log_probability), standard_error: None };
+        let bytes = token_bytes * tokens;
+        Evaluation { tokens, bytes, windows: 1, nll, comparison: None, scores }
+    }
+
     /// A tokenizer with longer tokens, and the same probability of the text.
     #[test]
     fn other_tokens_of_the_same_text_have_the_same_bits_per_byte() {
-        let fine: Vec<TokenScore> = (1..=2048).map(|end| score(-0.25, 0, end)).collect();
-        let coarse: Vec<TokenScore> = (1..=512).map(|end| score(-1.0, 0, 4 * end)).collect();
-        let found = per_byte(&coarse[1..], &fine[4..]).unwrap().ratio;
-        assert!((found.mean - 1.0).abs() < 2e-3, "{found:?}");
-        let worse: Vec<TokenScore> = (1..=512).map(|end| score(-1.1, 0, 4 * end)).collect();
+        let (fine, coarse) = (evaluation(-0.25, 1, 2048), evaluation(-1.0, 4, 512));
+        let found = per_byte(&coarse, &fine).unwrap().ratio;
+        assert!((found.mean - 1.0).abs() < 1e-6, "{found:?}");
+        let worse = evaluation(-1.1, 4, 512);
         let found = per_byte(&worse, &fine).unwrap().ratio;
-        assert!((found.mean - 1.1).abs() < 2e-3 && found.interval()[0] > 1.0, "{found:?}");
-        assert_eq!(per_byte(&[], &fine), None);
+        assert!((found.mean - 1.1).abs() < 1e-6 && found.interval()[0] > 1.0, "{found:?}");
+        // Long tokens, whose first one weighs much in the pieces: the ratio is that of the figures in the table all the same.
+        let long = evaluation(-20.0, 60, 8);
+        let found = per_byte(&long, &fine).unwrap().ratio.mean;
+        let table = long.bits_per_byte() / fine.bits_per_byte();
+        assert!((found - table).abs() < 1e-12, "{found} instead of {table}");
+        assert_eq!(per_byte(&evaluation(-1.0, 1, 0), &fine), None);
     }
 }

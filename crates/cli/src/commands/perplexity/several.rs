@@ -132,7 +132,7 @@ fn change(
 ) -> Option<Change> {
     let (ours, theirs) = (&evaluation.scores, &first.evaluation.scores);
     if ids != first.tokens {
-        return perplexity::per_byte(ours, theirs).map(Change::Bytes);
+        return perplexity::per_byte(evaluation, &first.evaluation).map(Change::Bytes);
     }
     let paired = perplexity::per_token(ours, theirs)?;
     let is_conversion = is_same_model(facts, &first.facts);
