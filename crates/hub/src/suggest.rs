@@ -102,7 +102,7 @@ mod tests {
     fn names_that_are_far_away_are_not_suggested() {
         let found = |wanted, name| !similar(wanted, [name]).is_empty();
         for (wanted, name) in
-            [("tow", "two"), ("twoo", "two"), ("phi4", "phi3"), ("codre", "coder")]
+            [("tow", "two"), ("twos", "two"), ("phi4", "phi3"), ("codre", "coder")]
         {
             assert!(found(wanted, name), "{wanted}");
         }
