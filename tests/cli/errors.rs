@@ -56,6 +56,24 @@ fn invalid_limits() {
     assert!(streams(&invalid).1.contains("UTF-8"));
 }
 
+#[cfg(feature = "gpu")]
+#[test]
+fn mlx_that_cannot_be_used() {
+    let (world, model) = (World::new(), checkpoint(Kind::Llama, Stored::Bits(4)));
+    let on_mlx = |more: &[&str], words: &[&str]| {
+        let base = ["run", path(model.path()), "Hi", "--device", "mlx"];
+        let mut command = world.mlxk(&[&base[..], more].concat());
+        command.env("MLXK_MLX_LIBRARY", "/no/such/library");
+        let (stdout, stderr) = streams(&command.assert().code(1));
+        assert_eq!(stdout, "");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
+        assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+    };
+    on_mlx(&[], &["`/no/such/library` can't be loaded"]);
+    on_mlx(&["--kv-bits", "8"], &["16 or 32 bits; 8 bits need another device"]);
+    on_mlx(&["--gpu-layers", "3"], &["leave `--gpu-layers` out"]);
+}
+
 #[test]
 fn damaged_files() {
     type Damage = fn(&mut Vec<u8>);

@@ -14,6 +14,7 @@ use mlxk_tensor::QuantTensor;
 use crate::array::Array;
 use crate::attention::Masks;
 use crate::cache::MlxMemory;
+use crate::choice::Chosen;
 use crate::error::MlxError;
 use crate::experts::Routing;
 use crate::functions::Type;
@@ -64,8 +65,8 @@ pub struct Mlx {
     pub(crate) masks: Masks,
     /// States that were written since they were computed.
     pub(crate) changed: Vec<Array>,
-    /// Tokens that were chosen last, by their number.
-    pub(crate) choices: Vec<(Choice, Array, Array)>,
+    /// Tokens that were chosen last.
+    pub(crate) choices: Vec<Chosen>,
     pub(crate) choices_made: u32,
     /// Tokens that the rows of the step have, if only the device knows them.
     pub(crate) chosen: Option<Choice>,

@@ -14,7 +14,7 @@ pub(crate) type Device = Mlx;
 /// Bound of the error of a rotation. MLX computes angles in f32.
 pub(crate) const TURN_BOUND: f32 = 1e-3;
 /// Bound of the error of a product of many rows without exact mode. Its values are of 16 bits.
-pub(crate) const FAST_BOUND: f32 = 2e-2;
+pub(crate) const FAST_BOUND: f32 = 3e-2;
 
 /// Opens it in exact mode or not. Returns `None` and says so if it isn't here, or lacks the format.
 pub(crate) fn open(kv: KvFormat, exact: bool) -> Option<Device> {
