@@ -97,7 +97,9 @@ fn measuring_engines_is_no_part_of_the_answers_time() {
     let world = World::new();
     world.cached("org/tiny");
     let config = world.home.path().join("config.toml");
-    std::fs::write(&config, "[pairs]\n\"tiny:latest\" = \"org/tiny\"\n").unwrap();
+    let watts = "[engine]\nwatts = \"mlxk=1 ollama=1e9\"\n";
+    let settings = format!("[pairs]\n\"tiny:latest\" = \"org/tiny\"\n{watts}");
+    std::fs::write(&config, settings).unwrap();
     let peer = paced(Duration::from_millis(30));
     let run = ["run", "org/tiny", "Hello", "--engine", "auto", "--max-tokens", "9", "--json"];
     let asked = |policy: &str| {
@@ -106,7 +108,12 @@ fn measuring_engines_is_no_part_of_the_answers_time() {
         let (stdout, notes) = streams(&command.assert().success());
         (serde_json::from_str::<Value>(&stdout).unwrap()["data"].take(), notes)
     };
+    // The nearest one needs no figures.
     let (data, notes) = asked("local-first");
+    assert_eq!((&data["engine"], &data["timings"]["measuring_ms"]), (&json!("mlxk"), &Value::Null));
+    assert!(!notes.contains("Measuring"), "{notes}");
+    assert!(peer.asked().iter().all(|asked| asked.path != "/api/chat"));
+    let (data, notes) = asked("cheapest-energy");
     assert_eq!(data["engine"], "mlxk");
     let time = |data: &Value, name: &str| data["timings"][name].as_f64().unwrap();
     // Three answers of 32 tokens, each of which takes 30 ms.

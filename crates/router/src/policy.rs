@@ -11,8 +11,21 @@ pub enum Policy {
     Fastest,
     /// The one with the lowest cost.
     Cheapest(Measure),
-    /// The nearest that works: this process, this machine, then others. Of equally near ones, the fastest.
+    /// The nearest that works: this process, this machine, then others. Of equally near ones, the fastest, if there
+    /// are figures.
     LocalFirst,
+}
+
+impl Policy {
+    /// Returns `true` if the rule compares measured figures.
+    pub fn needs_figures(&self) -> bool {
+        match self {
+            Self::Fastest | Self::Cheapest(Measure::Energy) => true,
+            Self::Fixed(_)
+            | Self::LocalFirst
+            | Self::Cheapest(Measure::Price | Measure::Memory) => false,
+        }
+    }
 }
 
 /// Measure of cost.

@@ -59,16 +59,20 @@ fn every_policy_chooses_by_its_own_measure() {
         (near, Some(series(0.04)), true),
         (far, Some(series(0.01)), true),
     ];
-    for (policy, expected) in [
-        ("fastest", "http://box"),
-        ("local-first", "mlxk"),
-        ("cheapest-price", "http://box"),
-        ("cheapest-energy", "ollama"),
-        ("cheapest-memory", "ollama"),
-        ("fixed:ollama", "ollama"),
+    let without = all.clone().map(|(candidate, _, is_healthy)| (candidate, None, is_healthy));
+    for (policy, expected, needs_figures) in [
+        ("fastest", "http://box", true),
+        ("local-first", "mlxk", false),
+        ("cheapest-price", "http://box", false),
+        ("cheapest-energy", "ollama", true),
+        ("cheapest-memory", "ollama", false),
+        ("fixed:ollama", "ollama", false),
     ] {
         let (name, reason) = choose(policy, &all).unwrap();
         assert_eq!(name, expected, "{policy}: {reason}");
+        assert_eq!(policy.parse::<Policy>().unwrap().needs_figures(), needs_figures, "{policy}");
+        let (name, reason) = choose(policy, &without).unwrap();
+        assert!(needs_figures || name == expected, "{policy}: {reason}");
     }
     let mut sick = all.clone();
     sick[2].2 = false;

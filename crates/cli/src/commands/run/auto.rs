@@ -8,7 +8,7 @@ use mlxk_bench::model::ModelFacts;
 use mlxk_bench::{Machine, Watch as Pace};
 use mlxk_hub::Resolved;
 use mlxk_providers::{Cancel, Client, Config, Limits, Local, ProviderError};
-use mlxk_router::{Backend, Measure, Policy, Router, Table};
+use mlxk_router::{Backend, Policy, Router, Table};
 
 use super::elsewhere::{Chosen, Here, There, Watch};
 use crate::answer::{self, AnswerSettings};
@@ -22,7 +22,7 @@ use crate::{Context, engines, interrupt};
 /// Time to measure an engine. It includes loading the model.
 const CALIBRATION: Duration = Duration::from_mins(5);
 
-/// Measures the engines that have no figures yet, and chooses one. Each address is given as the user wrote it, too.
+/// Measures the engines that have no figures yet, if the policy needs any, and chooses one. Each address is given as the user wrote it, too.
 pub(super) fn choose(
     args: &RunArgs,
     model: &str,
@@ -61,8 +61,8 @@ pub(super) fn choose(
         backends.push((address, engines::server(factory.client(config)?)));
     }
     let backends: Vec<Backend> = backends.into_iter().map(|it| with_costs(it, file)).collect();
-    // A price needs no measurement, which may cost money itself.
-    let is_measured = policy != Policy::Cheapest(Measure::Price) && backends.len() > 1;
+    // Measuring takes minutes, and may cost money.
+    let is_measured = policy.needs_figures() && backends.len() > 1;
     let path = engines::table(context);
     let machine = Machine::look();
     let name = engines::machine(&machine);
