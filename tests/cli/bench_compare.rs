@@ -89,7 +89,7 @@ fn ours_against_a_server_with_ollamas_dialect() {
         "  Load: ",
         "  First Token, warm: ",
         "  Memory: mlxk ",
-        "  Agreement: the answers are identical",
+        "  Agreement: the answers to `chat` are identical",
         "  Winner: ",
     ] {
         let skip = begin.contains("Memory") && !cfg!(target_os = "linux");
@@ -350,6 +350,40 @@ fn example() -> Value {
     report
 }
 
+/// Returns a report as text, as a page, and as Markdown.
+fn outputs(world: &World, report: &Value) -> (String, String, String) {
+    let path = world.home.path().join("report.json");
+    std::fs::write(&path, report.to_string()).unwrap();
+    let page = world.home.path().join("report.html");
+    let (path, html) = (path.to_str().unwrap(), page.to_str().unwrap());
+    let show = ["bench", "show", path];
+    let (text, _) =
+        streams(&world.mlxk(&[&show[..], &["--output", html]].concat()).assert().success());
+    let (markdown, _) =
+        streams(&world.mlxk(&[&show[..], &["--markdown"]].concat()).assert().success());
+    (text, std::fs::read_to_string(page).unwrap(), markdown)
+}
+
+#[test]
+fn every_output_says_how_far_the_answers_to_each_workload_agree() {
+    let world = World::new();
+    let mut report = example();
+    let against = report["sides"][1]["title"].clone();
+    report["agreements"] = json!([
+        {"against": against, "workload": "chat", "common_prefix": 1.0},
+        {"against": against, "workload": "code", "common_prefix": 0.97},
+    ]);
+    let (text, _, markdown) = outputs(&world, &report);
+    for output in [text, markdown] {
+        for sentence in [
+            "Agreement: the answers to `chat` are identical",
+            "Agreement: the answers to `code` are identical for the first 97 % of their length",
+        ] {
+            assert!(output.contains(sentence), "{output}");
+        }
+    }
+}
+
 #[test]
 fn every_output_states_the_same_verdict() {
     let world = World::new();
@@ -361,20 +395,8 @@ fn every_output_states_the_same_verdict() {
         .find(|it| it["measure"] == "decode_tokens_per_second" && it["workload"] == "chat");
     let ratio = &mut decode.unwrap()["ratio"];
     ratio["of_medians"] = 1.98.into();
-    let outputs = |report: &Value| {
-        let path = world.home.path().join("report.json");
-        std::fs::write(&path, report.to_string()).unwrap();
-        let page = world.home.path().join("report.html");
-        let (path, html) = (path.to_str().unwrap(), page.to_str().unwrap());
-        let show = ["bench", "show", path];
-        let (text, _) =
-            streams(&world.mlxk(&[&show[..], &["--output", html]].concat()).assert().success());
-        let (markdown, _) =
-            streams(&world.mlxk(&[&show[..], &["--markdown"]].concat()).assert().success());
-        (text, std::fs::read_to_string(page).unwrap(), markdown)
-    };
     ratio["interval"] = json!({"low": 0.99, "high": 3.97, "confidence": 0.992});
-    let (text, page, markdown) = outputs(&report);
+    let (text, page, markdown) = outputs(&world, &report);
     assert!(text.contains("is not significant (ratio 0.99 to 3.97 with 99 %)"), "{text}");
     assert!(page.contains("not significant, 0.99 to 3.97 with 99 %"), "{page}");
     assert!(markdown.contains("| 0.99 to 3.97 with 99 % | not significant |"), "{markdown}");
@@ -384,7 +406,7 @@ fn every_output_states_the_same_verdict() {
     decode.unwrap()["ratio"]["interval"]["low"] = 1.02.into();
     // A server that was already running keeps its own context and threads.
     report["sides"][1]["engine"] = "openai".into();
-    let (text, page, markdown) = outputs(&report);
+    let (text, page, markdown) = outputs(&world, &report);
     assert!(text.contains("was disturbed (ratio 1.02 to 3.97 with 99 %)"), "{text}");
     assert!(page.contains("inconclusive, 1.02 to 3.97 with 99 %"), "{page}");
     assert!(markdown.contains("| 1.02 to 3.97 with 99 % | inconclusive |"), "{markdown}");

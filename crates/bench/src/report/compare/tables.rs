@@ -84,16 +84,6 @@ pub(super) fn listed(names: &[&str]) -> String {
     }
 }
 
-/// Says how far two answers agree. `share` is the part of their length after which they differ.
-pub(super) fn alike(share: f64) -> String {
-    if share >= 1.0 {
-        return "identical".to_owned();
-    }
-    // 99.6 % is not 100 %.
-    let percent = (100.0 * share).round().min(99.0);
-    format!("identical for the first {percent} % of their length")
-}
-
 /// Describes a side and its model in one line.
 pub(super) fn about(side: &Side) -> String {
     let version = side.version.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
@@ -170,12 +160,8 @@ fn compared(report: &CompareReport, ours: &Side, other: &Side) -> Vec<Part> {
             other.title
         )));
     }
-    for agreement in report.agreements.iter().filter(|it| it.against == other.title) {
-        parts.push(Part::Note(format!(
-            "The answers to `{}` are {}.",
-            agreement.workload,
-            alike(agreement.common_prefix)
-        )));
+    for sentence in verdict::agreements(report, &other.title) {
+        parts.push(Part::Note(format!("Agreement: {sentence}.")));
     }
     if report.is_unequal(&other.title) {
         parts.push(Part::Note("**Winner:** none, because the work is not equal.".to_owned()));

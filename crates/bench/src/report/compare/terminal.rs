@@ -1,7 +1,7 @@
 //! The report for a terminal, in the order of the Python script that this command replaces.
 
 use super::super::add;
-use super::tables::{alike, not_for};
+use super::tables::not_for;
 use super::verdict;
 use super::{fact, weights};
 use crate::compare::{CompareReport, Comparison, Measure, Series, Side};
@@ -181,10 +181,8 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
     if let Some(difference) = verdict::memory(ours, other) {
         line("💾", "Memory", difference);
     }
-    let agreement = report.agreements.iter().find(|it| it.against == other.title);
-    if let Some(agreement) = agreement {
-        let alike = alike(agreement.common_prefix);
-        line("🤝", "Agreement", format!("the answers are {alike}"));
+    for sentence in verdict::agreements(report, &other.title) {
+        line("🤝", "Agreement", sentence);
     }
     if let Some(winner) = verdict::winner(report, &other.title, &ours.title) {
         line("🏆", "Winner", winner);

@@ -2,7 +2,7 @@
 
 use super::super::{Verdict, interval};
 use super::figure;
-use crate::compare::{CompareReport, Comparison, Measure, Side};
+use crate::compare::{Agreement, CompareReport, Comparison, Measure, Side};
 
 /// Differences below this many megabytes are not printed.
 const SAME_MEGABYTES: f64 = 0.05;
@@ -106,4 +106,36 @@ pub(super) fn memory(ours: &Side, other: &Side) -> Option<String> {
     }
     let word = if difference < 0.0 { "less" } else { "more" };
     Some(format!("{our_title} uses {:.1} MB {word} than {title}", difference.abs()))
+}
+
+/// Returns a sentence for each workload that says how far the answers agree with those of a side:
+/// ``the answers to `chat` are identical``.
+pub(super) fn agreements(report: &CompareReport, against: &str) -> Vec<String> {
+    let agreements = report.agreements.iter().filter(|it| it.against == against);
+    let sentence = |it: &Agreement| {
+        format!("the answers to `{}` are {}", it.workload, alike(it.common_prefix))
+    };
+    agreements.map(sentence).collect()
+}
+
+/// Says how far two answers agree. `share` is the part of their length after which they differ.
+fn alike(share: f64) -> String {
+    if share >= 1.0 {
+        return "identical".to_owned();
+    }
+    // 99.6 % is not 100 %.
+    let percent = (100.0 * share).round().min(99.0);
+    format!("identical for the first {percent} % of their length")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_identical_only_to_their_end() {
+        assert_eq!(alike(1.0), "identical");
+        assert_eq!(alike(0.999), "identical for the first 99 % of their length");
+        assert_eq!(alike(0.5), "identical for the first 50 % of their length");
+    }
 }
