@@ -373,7 +373,13 @@ fn every_output_says_how_far_the_answers_to_each_workload_agree() {
         {"against": against, "workload": "chat", "common_prefix": 1.0},
         {"against": against, "workload": "code", "common_prefix": 0.97},
     ]);
-    let (text, _, markdown) = outputs(&world, &report);
+    let (text, page, markdown) = outputs(&world, &report);
+    let alike =
+        "the answers to <code>code</code> are identical for the first 97 % of their length.</p>";
+    assert!(
+        page.contains(&format!("<p>mlxk and {}: {alike}", against.as_str().unwrap())),
+        "{page}"
+    );
     for output in [text, markdown] {
         for sentence in [
             "Agreement: the answers to `chat` are identical",

@@ -278,6 +278,18 @@ fn answers(html: &mut String, report: &CompareReport) {
         "<h2>Answers</h2>\n<p class=\"soft\">Prompt: {}</p>",
         escape(&report.prompt)
     );
+    let Some((ours, others)) = report.sides.split_first() else { return };
+    for other in others {
+        for sentence in verdict::agreements(report, &other.title) {
+            let _ = writeln!(
+                html,
+                "<p>{} and {}: {}.</p>",
+                escape(&ours.title),
+                escape(&other.title),
+                marked(&sentence)
+            );
+        }
+    }
     for side in &report.sides {
         for answered in &side.workloads {
             let _ = writeln!(
