@@ -391,6 +391,18 @@ fn every_output_says_how_far_the_answers_to_each_workload_agree() {
 }
 
 #[test]
+fn warnings_stand_before_the_figures() {
+    let world = World::new();
+    let mut report = example();
+    report["warnings"] = json!(["The machine was busy."]);
+    let (_, page, markdown) = outputs(&world, &report);
+    for (output, figures) in [(page, "<h2>"), (markdown, "| measure |")] {
+        let place = |text: &str| output.find(text).unwrap_or_else(|| panic!("{text}: {output}"));
+        assert!(place("The machine was busy.") < place(figures), "{output}");
+    }
+}
+
+#[test]
 fn every_output_states_the_same_verdict() {
     let world = World::new();
     let mut report = example();

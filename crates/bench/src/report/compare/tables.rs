@@ -37,12 +37,12 @@ pub fn document(report: &CompareReport) -> Document {
             )));
         }
     }
+    parts.extend(report.warnings.iter().cloned().map(Part::Note));
     parts.push(Part::Table(figures(report)));
     let Some((ours, others)) = report.sides.split_first() else { return Document { parts } };
     for other in others {
         parts.extend(compared(report, ours, other));
     }
-    parts.extend(report.warnings.iter().cloned().map(Part::Note));
     Document { parts }
 }
 
