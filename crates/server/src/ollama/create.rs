@@ -297,7 +297,8 @@ fn import_as(
         return Err(failed(error));
     }
     let source = ImportSource::Gguf { path: blobs::path(digits, state) };
-    let plan = ImportPlan { name: name.to_owned(), source, download_bytes: Some(0) };
+    let (asked, name_here) = (name.to_owned(), name.to_owned());
+    let plan = ImportPlan { asked, name: name_here, source, download_bytes: Some(0) };
     let found = pull::import(&plan, state, watch)?;
     if found.name != name {
         let message = format!("The upload was already imported as `{}`", found.name);
