@@ -142,14 +142,25 @@ fn auto_says_if_the_weights_differ_in_size() {
         "/api/chat" => lines(&[&ollama::said("Good day"), &ollama::end("/api/chat")]),
         _ => reply(200, r#"{"details":{},"model_info":{"general.parameter_count":200000}}"#),
     });
-    let run = ["run", "org/tiny", "Hello", "--engine", "auto", "--max-tokens", "2"];
-    let mut command = world.mlxk(&run);
-    command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", peer.address());
-    let (_, notes) = streams(&command.assert().success());
+    let run = |policy: &str| {
+        let run =
+            ["run", "org/tiny", "Hello", "--engine", "auto", "--max-tokens", "2", "--explain"];
+        let mut command = world.mlxk(&[&run[..], &["--policy", policy]].concat());
+        command.env("MLXK_CONFIG", &config).env("OLLAMA_HOST", peer.address());
+        streams(&command.assert().success()).1
+    };
+    let installed = "; the files differ, so this compares what is installed, not the programs\n";
+    let equal = "Run the same file in mlxk with `mlxk run ollama:tiny:latest --engine auto`";
+    // The nearest one is not compared with others.
+    let notes = run("local-first");
+    assert!(!notes.contains(installed) && !notes.contains(equal), "{notes}");
+    crate::keep::ollama::store(&world, "tiny", "latest", "model");
+    let notes = run("fastest");
     let unequal =
         "warning: The work is not equal: the weights differ in size: `org/tiny` has 0.1 MB";
     assert!(notes.contains(unequal), "{notes}");
     assert!(notes.contains("`tiny:latest` has 0.9 MB (36.00 bits per weight) (Ollama)"), "{notes}");
+    assert!(notes.contains(installed) && notes.contains(equal), "{notes}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod completions;
 mod config;
 mod cp;
 mod create;
-mod ollama;
+pub(crate) mod ollama;
 mod rm;
 mod terminal;
 

@@ -4,7 +4,7 @@ use super::transcript;
 use crate::support::World;
 
 /// Puts a model with a broken file into Ollama's store.
-fn ollama(world: &World, name: &str, tag: &str, kind: &str) {
+pub(crate) fn store(world: &World, name: &str, tag: &str, kind: &str) {
     let root = world.home.path().join("ollama");
     let manifests = root.join("manifests/registry.ollama.ai/library").join(name);
     std::fs::create_dir_all(&manifests).unwrap();
@@ -21,8 +21,8 @@ fn ollama(world: &World, name: &str, tag: &str, kind: &str) {
 fn what_is_there_is_said() {
     let world = World::new();
     let nothing = transcript(&world, &[&["run", "ollama:", "Hi"]]);
-    ollama(&world, "llama3.2", "1b", "model");
-    ollama(&world, "own", "latest", "tensor");
+    store(&world, "llama3.2", "1b", "model");
+    store(&world, "own", "latest", "tensor");
     let commands: [&[&str]; 8] = [
         &["run", "ollama:", "Hi"],
         &["run", "ollama:nosuch", "Hi"],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlxk_bench::compare::{Burden, EngineKind, Weights, unlike};
+use mlxk_bench::compare::{Burden, EngineKind, Weights, equal_file, unlike};
 use mlxk_bench::model::ModelFacts;
 use mlxk_bench::{Machine, Watch as Pace};
 use mlxk_hub::Resolved;
@@ -48,7 +48,7 @@ pub(super) fn choose(
     let mut unequal = None;
     match interrupt::while_idle(|| engines::find_ollama(model, context)) {
         Ok(ollama) => {
-            unequal = not_equal(&resolved, &ollama);
+            unequal = not_equal(&resolved, &ollama, context);
             backends.push((OLLAMAS, ollama.backend));
         }
         Err(problem) if args.explain => {
@@ -69,7 +69,7 @@ pub(super) fn choose(
     let router = Router::new(name, &resolved.name, backends, policy, Table::open(&path));
     // Said as often as the figures are, and not with every answer.
     let is_told = args.explain || (is_measured && !router.unmeasured().is_empty());
-    if let Some(reason) = unequal.filter(|_| is_told) {
+    if let Some(reason) = unequal.as_ref().filter(|_| is_told) {
         context.printer.note(format_args!("warning: The work is not equal: {reason}"));
     }
     let Measured { errors, disturbed, took } =
@@ -77,10 +77,17 @@ pub(super) fn choose(
     if interrupt::requested() {
         return Err(Interrupted.into());
     }
+    let is_compared = is_measured && errors.iter().all(|(name, _)| name != OLLAMAS);
     for (name, error) in errors {
         context.printer.note(format_args!("warning: {name} cannot be measured: {error}"));
     }
-    let choice = router.choose()?;
+    let mut choice = router.choose()?;
+    if is_compared
+        && unequal.is_some()
+        && let Some(last) = choice.reasons.last_mut()
+    {
+        last.push_str("; the files differ, so this compares what is installed, not the programs");
+    }
     if let Some(reason) = &disturbed {
         context.printer.note(format_args!("warning: {reason}"));
         context.printer.note("The figures decide this time only, and the next run measures again");
@@ -99,13 +106,19 @@ pub(super) fn choose(
     Ok(Chosen::There(Box::new(There { client, router, measuring: took })))
 }
 
-/// Returns the reason that the Ollama of this machine has other work to do than we.
-fn not_equal(ours: &Resolved, ollama: &FoundOllama) -> Option<String> {
+/// Returns the reason that the Ollama of this machine has other work to do than we, and the command that runs its file
+/// in mlxk if that can be read.
+fn not_equal(ours: &Resolved, ollama: &FoundOllama, context: &Context) -> Option<String> {
     let weights = Weights::of(ModelFacts::of(&ours.path).ok()?);
     let (title, model) = (EngineKind::Mlxk.title(), ours.name.as_str());
     let ours = Burden { title, model, weights: Some(&weights) };
     let (title, model) = (EngineKind::Ollama.title(), ollama.model.as_str());
-    unlike(ours, Burden { title, model, weights: Some(&ollama.weights) })
+    let reason = unlike(ours, Burden { title, model, weights: Some(&ollama.weights) })?;
+    if mlxk_hub::ollama_file(model, &context.settings.locations).is_err() {
+        return Some(reason);
+    }
+    let equal = equal_file(&format!("mlxk run ollama:{model} --engine auto"));
+    Some(format!("{reason}. {equal}"))
 }
 
 /// Outcome of measuring engines.
