@@ -127,6 +127,10 @@ fn a_mistyped_name_of_ollamas_library_is_corrected_in_a_search() {
         let (_, stderr) = streams(&world.mlxk(&["search", "--ollama", typed]).assert().success());
         assert!(stderr.contains(&format!("Did you mean `{meant}`?")), "{stderr}");
     }
+    // The table doesn't have all of Ollama's names.
+    let (_, stderr) = streams(&world.mlxk(&["search", "--ollama", "llava"]).assert().success());
+    let told = "No name in mlxk's table of Ollama names matches `llava`. Search the hub";
+    assert!(stderr.contains(told), "{stderr}");
 }
 
 #[test]

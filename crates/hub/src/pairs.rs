@@ -250,6 +250,7 @@ mod tests {
             ("deepseek-rl", None),
             ("Qwen3-8B-4bit", None),
             ("nosuch", None),
+            ("llava", None),
         ] {
             assert_eq!(table.misspelt(typed).as_deref(), meant, "{typed}");
         }

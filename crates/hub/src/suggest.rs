@@ -8,8 +8,7 @@ const MAX_SUGGESTIONS: usize = 3;
 /// nearest first: one of three letters, two of six. The part before a slash counts only if `wanted` has one too.
 pub fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let wanted_lower = wanted.to_lowercase();
-    let letters = wanted.chars().count();
-    let limit = (letters / 4).clamp(2, 4).min(letters / 3);
+    let limit = (wanted.chars().count() / 4).clamp(2, 4);
     let mut found: Vec<(usize, &str)> = names
         .into_iter()
         .filter_map(|name| {
@@ -24,11 +23,17 @@ pub fn similar<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Ve
                         && compared.len() * 2 >= wanted_lower.len()
                         && wanted_lower.contains(compared));
             let distance = if inside { 0 } else { osa_distance(&wanted_lower, compared) };
-            (distance <= limit || is_typo(wanted, name)).then_some((distance, name))
+            let is_near = distance <= limit.min(third(&wanted_lower, compared));
+            (is_near || is_typo(wanted, name)).then_some((distance, name))
         })
         .collect();
     found.sort_unstable();
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// Returns a third of the letters of the shorter name: the most that two similar names may differ by.
+fn third(a: &str, b: &str) -> usize {
+    a.chars().count().min(b.chars().count()) / 3
 }
 
 /// Returns the number of letters to change, in any case, until two names are the same.
@@ -38,7 +43,8 @@ pub(crate) fn distance(a: &str, b: &str) -> usize {
 
 /// Returns `true` if `wanted` is probably `name`, mistyped: they have the same digits, except for a version that is left
 /// out, and they differ by one letter, by two that changed places, or, if it is one word of five letters or more, by two
-/// letters. `Qwen3-4bit` and `Qwen3-8bit` are two models.
+/// letters, but at most by a third of the shorter name. If the version is left out, no letter may be replaced.
+/// `Qwen3-4bit` and `Qwen3-8bit` are two models, and so are `llava` and `llama3`.
 pub(crate) fn is_typo(wanted: &str, name: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let short = name.rsplit_once('/').map_or(name, |(_, short)| short);
@@ -54,7 +60,17 @@ pub(crate) fn is_typo(wanted: &str, name: &str) -> bool {
     let is_bare = is_word && digits(&wanted).is_empty();
     let is_version = |c: char| is_bare && (c.is_ascii_digit() || c == '.');
     let compared = short.trim_end_matches(is_version);
-    digits(&wanted) == digits(compared) && (1..=limit).contains(&osa_distance(&wanted, compared))
+    let is_replaced = || {
+        let letters = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.sort_unstable();
+            letters
+        };
+        wanted.chars().count() == compared.chars().count() && letters(&wanted) != letters(compared)
+    };
+    digits(&wanted) == digits(compared)
+        && (1..=limit.min(third(&wanted, compared))).contains(&osa_distance(&wanted, compared))
+        && (compared == short || !is_replaced())
 }
 
 #[cfg(test)]
@@ -82,6 +98,8 @@ mod tests {
             ("smol", "smollm2"),
             ("llama", "llama3.2"),
             ("qwen2", "qwen3"),
+            ("llava", "llama3"),
+            ("llava", "llama3.2"),
         ] {
             assert!(!is_typo(wanted, name), "{wanted}");
         }
@@ -111,6 +129,7 @@ mod tests {
             ("a", "b"),
             ("ab", "cd"),
             ("mine", "my"),
+            ("llava", "llama3"),
             ("network", "two"),
             ("some-long-network", "two"),
         ] {

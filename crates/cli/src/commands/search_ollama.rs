@@ -42,7 +42,8 @@ pub(crate) fn run(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitSt
         let words = args.words.join(" ");
         let ask = meant(&words, context).map(|name| format!(" Did you mean `{name}`?"));
         context.printer.note(format_args!(
-            "No name of Ollama's library matches `{words}`.{} Search the hub with `mlxk search {words}`",
+            "No name in mlxk's table of Ollama names matches `{words}`.{} Search the hub with \
+             `mlxk search {words}`",
             ask.unwrap_or_default()
         ));
         return Ok(ExitStatus::Success);
