@@ -92,7 +92,8 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         return Ok(ExitStatus::Success);
     }
     let mut out = output::stdout();
-    summary(&model, &context.settings, &mut out)?;
+    let ctx = resolved.overrides.parameters.ctx;
+    summary(&model, ctx, &context.settings, &mut out)?;
     differences(&resolved.overrides, &mut out)?;
     workspace_section(&model, &mut out)?;
     if args.files || args.verbose {
@@ -202,7 +203,12 @@ fn parameters(resolved: &Resolved) -> anyhow::Result<Vec<(&'static str, String)>
     Ok(named)
 }
 
-fn summary(model: &ModelInfo, settings: &Settings, out: &mut Output) -> anyhow::Result<()> {
+fn summary(
+    model: &ModelInfo,
+    ctx: Option<usize>,
+    settings: &Settings,
+    out: &mut Output,
+) -> anyhow::Result<()> {
     let hash = model.revision.as_ref().map(|hash| format!("@{}", &hash[..hash.len().min(7)]));
     out.line(format_args!("Model: {}{}", model.name, hash.unwrap_or_default()))?;
     if let Some(base) = &model.base {
@@ -220,7 +226,7 @@ fn summary(model: &ModelInfo, settings: &Settings, out: &mut Output) -> anyhow::
     if let Some(layers) = recurrent_layers(model) {
         out.line(format_args!("Layers: {layers}"))?;
     }
-    if let Some(memory) = memory(model) {
+    if let Some(memory) = memory(model, ctx) {
         out.line(format_args!("Memory: {memory}"))?;
     }
     if let Some(vectors) = vectors(model) {
@@ -278,14 +284,13 @@ fn recurrent_layers(model: &ModelInfo) -> Option<String> {
     Some(parts.collect::<Vec<_>>().join(", "))
 }
 
-/// Describes the memory that the model takes to answer one request. `None` if it does not run.
-fn memory(model: &ModelInfo) -> Option<String> {
-    const CONTEXT: u64 = 4096;
+/// Describes the memory that the model takes to answer one request, with the context `ctx` that its name sets, if any.
+/// `None` if it does not run.
+fn memory(model: &ModelInfo, ctx: Option<usize>) -> Option<String> {
     if !model.is_usable() {
         return None;
     }
-    let context = model.context_length.unwrap_or(CONTEXT).min(CONTEXT);
-    let context = usize::try_from(context).ok()?;
+    let context = shown_context(model.context_length, ctx);
     let options = LoadOptions {
         context: Some(context),
         max_sequences: 1,
@@ -296,6 +301,13 @@ fn memory(model: &ModelInfo) -> Option<String> {
     let plan = MemoryPlan::for_load(&options).ok()?;
     let needed = plan.fixed_bytes() + plan.sequence_bytes(context);
     Some(format!("{} for a context of {context} tokens", format::compact_size(needed)))
+}
+
+/// Returns the context in tokens to show the memory for: the one that the name sets, or 4096, up to that of the model.
+fn shown_context(model: Option<u64>, ctx: Option<usize>) -> usize {
+    const CONTEXT: usize = 4096;
+    let most = model.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    ctx.unwrap_or(CONTEXT).min(most)
 }
 
 /// Describes the vectors of a model for embeddings. `None` for any other, or if it does not run.
@@ -507,5 +519,24 @@ fn kind(file: &FileInfo) -> &'static str {
         "metadata"
     } else {
         "other"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_shown_for_the_context_of_the_name() {
+        for (model, ctx, expected) in [
+            (Some(131_072), None, 4096),
+            (Some(512), None, 512),
+            (Some(131_072), Some(2048), 2048),
+            (Some(131_072), Some(8192), 8192),
+            (Some(512), Some(8192), 512),
+            (None, Some(2048), 2048),
+        ] {
+            assert_eq!(shown_context(model, ctx), expected);
+        }
     }
 }

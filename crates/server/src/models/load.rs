@@ -11,7 +11,7 @@ use super::keep_alive::Expiry;
 use super::memory::{share_bytes, wanted_bytes};
 use super::places::Places;
 use super::resolve::unknown;
-use super::{KeepAlive, Lease, Loaded, Models, drop_quietly};
+use super::{KeepAlive, Lease, Loaded, Models, context_of, drop_quietly};
 use crate::blocking::blocking;
 use crate::error::{ApiError, Kind};
 
@@ -60,10 +60,11 @@ impl Models {
         drop(draining);
         let config = &self.0.config;
         let reserved_bytes = bytes.unwrap_or_else(|| engine.memory().fixed_bytes());
+        let named_context = model.overrides.parameters.ctx;
         tracing::info!(
             model = model.name,
             device = engine.device(),
-            context = engine.context(),
+            context = context_of(&engine, named_context),
             weights_mb = engine.memory().weights_bytes / 1_000_000,
             memory_limit_mb = reserved_bytes / 1_000_000,
             ms = started.elapsed().as_millis() as u64,
@@ -75,6 +76,7 @@ impl Models {
             path: model.path.clone(),
             name: model.base.clone().unwrap_or_else(|| model.name.clone()),
             called: None,
+            named_context,
             revision: model.revision.clone(),
             engine: Arc::new(engine),
             places: Places::new(config.parallel + config.queue),

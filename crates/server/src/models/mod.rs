@@ -59,6 +59,8 @@ struct Loaded {
     name: String,
     /// Name of the last request, as its client wrote it.
     called: Option<String>,
+    /// Context length that the name of the last request sets.
+    named_context: Option<usize>,
     /// Commit of a cached snapshot.
     revision: Option<String>,
     engine: Arc<Engine>,
@@ -75,11 +77,21 @@ struct Loaded {
 }
 
 impl Loaded {
+    /// Returns the context length in tokens under the name of the last request.
+    fn context(&self) -> usize {
+        context_of(&self.engine, self.named_context)
+    }
+
     /// Returns `true` if `mlxk ps` or `/api/ps` shows it under this name, even if the name is gone by now.
     fn is_shown_as(&self, name: &str) -> bool {
         let bare = |name: &str| name.strip_suffix(":latest").unwrap_or(name).to_owned();
         self.name == name || self.called.as_deref().is_some_and(|it| bare(it) == bare(name))
     }
+}
+
+/// Returns the context length in tokens of a model whose name may set another one than that of the engine.
+fn context_of(engine: &Engine, named: Option<usize>) -> usize {
+    named.map_or(engine.context(), |named| named.min(engine.context()))
 }
 
 /// Description of a loaded model.
@@ -100,7 +112,7 @@ pub(crate) struct Running {
     pub(crate) kv_bytes: u64,
     /// Bytes that it may take.
     pub(crate) reserved_bytes: u64,
-    /// Context length in tokens.
+    /// Context length in tokens: that of the engine, or a smaller one that the name of the last request sets.
     pub(crate) context: usize,
     /// Time at which it is unloaded unless it is used before, or `None` for never.
     pub(crate) expires: Option<SystemTime>,
@@ -196,7 +208,7 @@ impl Models {
             weights_bytes: model.engine.memory().weights_bytes,
             kv_bytes: model.engine.kv_bytes(),
             reserved_bytes: model.reserved_bytes,
-            context: model.engine.context(),
+            context: model.context(),
             // A model in use stays for its time after the request.
             expires: match model.leases {
                 0 => model.expiry.wall_clock(),
@@ -279,6 +291,7 @@ impl Models {
         let found = loaded.iter_mut().find(is_it)?;
         found.leases += 1;
         found.last_used = Instant::now();
+        found.named_context = model.overrides.parameters.ctx;
         found.expiry = Expiry::NEVER;
         let (engine, places) = (Arc::clone(&found.engine), found.places.clone());
         Some(Lease::new(self.clone(), model.clone(), engine, places, keep))

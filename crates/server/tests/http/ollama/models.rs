@@ -122,6 +122,15 @@ fn loaded_models_are_listed_with_their_expiry() {
     let running = entry(&world.get("/api/ps").json(), "brief:latest");
     let listed = entry(&world.get("/api/tags").json(), "brief:latest");
     assert_eq!(running["digest"], listed["digest"]);
+    // So is its context, if it is smaller than that of the engine.
+    for (name, set, expected) in [("short", 300, 300), ("long", 4096, 512)] {
+        let made = json!({"model": name, "from": "org/one", "parameters": {"num_ctx": set},
+            "stream": false});
+        world.post("/api/create", &made);
+        whole(&world, "/api/generate", json!({"model": name, "prompt": "x"}));
+        let running = entry(&world.get("/api/ps").json(), &format!("{name}:latest"));
+        assert_eq!(running["context_length"], expected, "{running}");
+    }
     whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": "10m"}));
     // A request that is refused does not change how long the model stays.
     let refused = json!({"model": "org/one", "keep_alive": -1, "think": true,
