@@ -1,6 +1,7 @@
 //! Resolves a reference to a folder on this machine, to an import that would create it, or to a
 //! repository that could be downloaded.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::aliases::Alias;
@@ -15,7 +16,7 @@ use crate::reference::{PypiSpec, Reference};
 use crate::repo_id::RepoId;
 use crate::resolution::{ImportPlan, ImportSource, Matching, NotLocal, Resolution, Resolved};
 use crate::store::Store;
-use crate::store::{SourceFile, StoredModel, as_model_name, only};
+use crate::store::{Origin, SourceFile, StoredModel, as_model_name, only};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, is_checkpoint, workspaces};
 
@@ -413,16 +414,22 @@ impl Search<'_> {
 
     fn gguf(&self, path: &Path) -> Result<Resolution> {
         let file = SourceFile::of(path)?;
-        let from_it = |model: &&StoredModel| {
-            model.origin.as_ref().is_some_and(|origin| origin.source == file.source)
+        let imported = |is_it: &dyn Fn(&Origin) -> bool| {
+            self.store.iter().find(|model| model.origin.as_ref().is_some_and(is_it))
         };
-        let known = self.store.iter().find(from_it);
-        if let Some(model) = known
-            && model.origin.as_ref().is_some_and(|origin| origin.is_unchanged(&file))
-        {
+        let known = imported(&|origin| origin.is_of(&file));
+        let intact = imported(&|origin| origin.is_unchanged(&file));
+        // The same file may have been imported by its name in Ollama.
+        let same = || {
+            let digest = digest_of_blob(&file.target)?;
+            imported(&|origin| origin.has_content(digest, file.size_bytes))
+        };
+        if let Some(model) = intact.or_else(same) {
             return Ok(Resolution::Local(Resolved::imported(model)?));
         }
-        let wanted = as_model_name(&name_of_file(path));
+        // In the cache of the hub, links have better names than their targets.
+        let named = if file.target.extension().is_some_and(is_gguf) { &file.target } else { path };
+        let wanted = as_model_name(&name_of_file(named));
         let name =
             known.map_or_else(|| self.free_name(&wanted, &file.source), |model| model.name.clone());
         Ok(Resolution::NeedsImport(ImportPlan {
@@ -522,19 +529,27 @@ impl Search<'_> {
 /// Returns the name of the model in a GGUF file: that of the file without `.gguf`. Of a digest as in Ollama's store, it
 /// has the first digits.
 fn name_of_file(path: &Path) -> String {
-    let name = |part: Option<&std::ffi::OsStr>| {
+    let name = |part: Option<&OsStr>| {
         part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default()
     };
-    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf")) {
+    if path.extension().is_some_and(is_gguf) {
         return name(path.file_stem());
     }
-    let name = name(path.file_name());
-    match name.strip_prefix("sha256-") {
-        Some(digits) if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            format!("sha256-{}", &digits[..DIGITS])
-        }
-        _ => name,
+    match digest_of_blob(path) {
+        Some(digits) => format!("sha256-{}", &digits[..DIGITS]),
+        None => name(path.file_name()),
     }
+}
+
+/// Returns `true` if the part of a file's name after the last dot is `gguf`, in any case.
+fn is_gguf(end: &OsStr) -> bool {
+    end.eq_ignore_ascii_case("gguf")
+}
+
+/// Returns the SHA-256 in the name of a file in Ollama's store, in hexadecimal.
+fn digest_of_blob(path: &Path) -> Option<&str> {
+    let digits = path.file_name()?.to_str()?.strip_prefix("sha256-")?;
+    (digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then_some(digits)
 }
 
 /// Returns `true` if the folder itself has a file as only checkpoints do.

@@ -149,9 +149,23 @@ impl Origin {
         self.source.strip_prefix("ollama:")
     }
 
-    /// Returns `true` if it came from the file at `path`, and that file is unchanged.
-    pub(crate) fn is_unchanged(&self, file: &SourceFile) -> bool {
+    /// Returns `true` if it came from this file, by the same path or through a link.
+    pub(crate) fn is_of(&self, file: &SourceFile) -> bool {
+        let source = Path::new(&self.source);
         self.source == file.source
+            || source.is_absolute()
+                && source.canonicalize().is_ok_and(|target| target == file.target)
+    }
+
+    /// Returns `true` if it came from a file with this SHA-256, in hexadecimal, and this size.
+    pub(crate) fn has_content(&self, sha256: &str, bytes: u64) -> bool {
+        let is_same = |own: &str| own.eq_ignore_ascii_case(sha256);
+        self.sha256.as_deref().is_some_and(is_same) && self.file_bytes == bytes
+    }
+
+    /// Returns `true` if it came from this file, and the file is unchanged.
+    pub(crate) fn is_unchanged(&self, file: &SourceFile) -> bool {
+        self.is_of(file)
             && self.file_bytes == file.size_bytes
             && self.file_modified_ns == file.modified_ns
     }
@@ -162,6 +176,8 @@ impl Origin {
 pub(crate) struct SourceFile {
     /// Absolute path as text.
     pub source: String,
+    /// Its path without links.
+    pub target: PathBuf,
     pub size_bytes: u64,
     pub modified_ns: Option<u64>,
 }
@@ -177,7 +193,9 @@ impl SourceFile {
             return Err(bad("is not a file"));
         }
         let absolute = std::path::absolute(path).map_err(HubError::io("make the path absolute"))?;
+        let target = path.canonicalize().unwrap_or_else(|_| absolute.clone());
         Ok(Self {
+            target,
             source: absolute.to_string_lossy().into_owned(),
             size_bytes: metadata.len(),
             modified_ns: metadata.modified().ok().and_then(|time| {

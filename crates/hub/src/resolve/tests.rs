@@ -233,6 +233,50 @@ fn gguf_files_are_recognised() {
 }
 
 #[test]
+fn a_blob_of_ollama_is_the_model_that_was_imported_by_its_name() {
+    let fixture = Fixture::new();
+    let blob = fixture.ollama("registry.ollama.ai/library/m/1b", &[("model", b"GGUF-content")]);
+    let text = blob.to_str().unwrap();
+    assert!(outcome(&fixture, text, Matching::Exact).starts_with("import sha256-"));
+    let folder = fixture.stored("m-1b", "ollama:m:1b");
+    let mut origin = crate::testing::origin("ollama:m:1b");
+    origin.sha256 = Some(crate::hash::sha256_of(b"GGUF-content"));
+    origin.file_bytes = 12;
+    origin.write(&folder).unwrap();
+    assert_eq!(outcome(&fixture, text, Matching::Exact), "m-1b");
+    // A file that was cut short is another one.
+    fs_err::write(&blob, "GGUF-cont").unwrap();
+    assert!(outcome(&fixture, text, Matching::Exact).starts_with("import sha256-"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_gguf_file_is_the_model_of_its_target() {
+    let fixture = Fixture::new();
+    let (target, link) = (fixture.path().join("target.gguf"), fixture.path().join("link.gguf"));
+    fs_err::write(&target, "one").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let found = |path: &std::path::Path| outcome(&fixture, path.to_str().unwrap(), Matching::Exact);
+    assert_eq!(found(&link), "import target");
+    let mut origin = crate::testing::origin(target.to_str().unwrap());
+    origin.file_bytes = 3;
+    origin.file_modified_ns = SourceFile::of(&target).unwrap().modified_ns;
+    // Either may have been imported first.
+    for source in [&target, &link] {
+        let folder = fixture.stored("mine", source.to_str().unwrap());
+        origin.source = source.to_str().unwrap().to_owned();
+        origin.write(&folder).unwrap();
+        assert_eq!((found(&target).as_str(), found(&link).as_str()), ("mine", "mine"));
+    }
+    // In the cache of the hub, the target is named by its hash.
+    let blob = fixture.path().join("0123abcd");
+    fs_err::write(&blob, "GGUF").unwrap();
+    let named = fixture.path().join("named.gguf");
+    std::os::unix::fs::symlink(&blob, &named).unwrap();
+    assert_eq!(found(&named), "import named");
+}
+
+#[test]
 fn gguf_files_with_other_names_are_recognised_by_their_first_bytes() {
     let fixture = Fixture::new();
     let digits = "b179c952".repeat(8);
