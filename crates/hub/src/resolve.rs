@@ -498,8 +498,15 @@ impl Search<'_> {
             .collect();
         names.sort_unstable();
         names.dedup();
-        let mut similar = similar(name, names);
-        if matches!(self.reference, Reference::Name { .. }) && self.pairs.repo(name).is_none() {
+        let is_known = match self.reference {
+            Reference::Short(typed) | Reference::Name { name: typed, .. } => {
+                self.pairs.repo(typed).is_some()
+            }
+            _ => false,
+        };
+        // A name of the table is what the user meant.
+        let mut similar = if is_known { Vec::new() } else { similar(name, names) };
+        if matches!(self.reference, Reference::Name { .. }) && !is_known {
             let misspelt = self.pairs.misspelt(name);
             similar.extend(misspelt.filter(|name| !similar.contains(name)));
             if similar.is_empty() {

@@ -277,6 +277,19 @@ fn a_link_to_a_gguf_file_is_the_model_of_its_target() {
 }
 
 #[test]
+fn an_exact_name_of_the_table_has_no_suggestion() {
+    let fixture = Fixture::new();
+    let similar = |text| match find(&fixture, text, Matching::Exact) {
+        Ok(Resolution::NotLocal(missing)) => missing.similar,
+        other => panic!("{other:?}"),
+    };
+    for text in ["smollm2:1.7b", "SmolLM2:1.7B", "llama3.2", "llama3.2:1b"] {
+        assert!(similar(text).is_empty(), "{text}");
+    }
+    assert_eq!(similar("lama3.2"), ["llama3.2"]);
+}
+
+#[test]
 fn gguf_files_with_other_names_are_recognised_by_their_first_bytes() {
     let fixture = Fixture::new();
     let digits = "b179c952".repeat(8);
