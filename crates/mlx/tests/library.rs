@@ -1,5 +1,4 @@
 //! Libraries that can't be used are refused in one sentence. None of these tests needs MLX.
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 use mlxk_mlx::{Mlx, MlxOptions};
 use mlxk_ops::KvFormat;
