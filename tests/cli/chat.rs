@@ -217,6 +217,11 @@ fn narrow_and_resized_windows() {
     session.wait_until("an end", |screen| {
         screen.contains("Stopped") || screen.matches("after 60 tokens").count() > 1
     });
+    // Ctrl-D ends a chat at its prompt, and means nothing before.
+    session.wait_until("a prompt", |screen| {
+        let last = screen.trim_end().lines().next_back().unwrap_or_default();
+        last.starts_with(">>>") && !last.contains("Describe")
+    });
     session.send("\x04");
     assert_eq!(session.end(), 0);
 }
