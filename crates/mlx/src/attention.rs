@@ -68,7 +68,8 @@ pub(crate) fn append_keys(mlx: &mut Mlx, k: &Array, layer: usize, batch: &Batch)
 pub(crate) fn keys_of(mlx: &Mlx, layer: usize, sequence: Sequence, to: usize) -> Array {
     let place = mlx.cache.pages_of(layer);
     let table = mlx.cache.table(sequence, place.group);
-    gathered(&mlx.graph, &mlx.cache.memory().layer(place).keys, table, [0, to])
+    let held = Held::of(&mlx.graph, table, [0, to]);
+    held.read(&mlx.graph, &mlx.cache.memory().layer(place).keys)
 }
 
 /// Places of the rows of a batch in the pages of a layer: the first row, the first place, and the number of rows of runs
@@ -139,9 +140,9 @@ pub(crate) fn attend(
         let from = first_seen(segment.start, spec);
         let to = segment.start + rows;
         let table = mlx.cache.table(segment.sequence, place.group);
+        let held = Held::of(graph, table, [from, to]);
         let [k, v] = [&layer.keys, &layer.values].map(|x| {
-            let x = gathered(graph, x, table, [from, to]);
-            let x = graph.cast(&x, mlx.type_());
+            let x = graph.cast(&held.read(graph, x), mlx.type_());
             graph.reshape(&x, &[1, spec.kv_heads, to - from, x.dim(2)])
         });
         let seen = match selected {
@@ -176,15 +177,35 @@ fn first_seen(position: usize, spec: &AttentionSpec) -> usize {
     }
 }
 
-/// Returns what a layer has at the positions `from..to`.
-fn gathered(graph: &Graph, x: &Array, table: &Table, [from, to]: [usize; 2]) -> Array {
-    let places: Vec<usize> = (from..to).map(|position| slot(table, position)).collect();
-    let follow = places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
-    if let (true, Some(&first)) = (follow, places.first()) {
-        return graph.part(x, 1, first, first + places.len());
+/// Where a layer has some positions of a sequence.
+enum Held {
+    /// One after the other, from the first place to the one before the last.
+    Run([usize; 2]),
+    /// `[positions]` places.
+    Apart(Array),
+}
+
+impl Held {
+    /// Finds the positions `from..to`.
+    fn of(graph: &Graph, table: &Table, [from, to]: [usize; 2]) -> Self {
+        let pages = from / PAGE_POSITIONS..to.div_ceil(PAGE_POSITIONS);
+        let first = pages.start;
+        let mut behind = pages.map(|index| (index - first, table.page(index)));
+        if behind.all(|(distance, page)| page == table.page(first) + distance as u32) {
+            let start = slot(table, from);
+            return Self::Run([start, start + (to - from)]);
+        }
+        let places: Vec<u32> = (from..to).map(|position| slot(table, position) as u32).collect();
+        Self::Apart(graph.of_u32(&places, &[places.len()]))
     }
-    let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
-    graph.take(x, &graph.of_u32(&places, &[places.len()]), 1)
+
+    /// Returns them out of all keys, or all values, of a layer.
+    fn read(&self, graph: &Graph, x: &Array) -> Array {
+        match self {
+            Self::Run([start, end]) => graph.part(x, 1, *start, *end),
+            Self::Apart(places) => graph.take(x, places, 1),
+        }
+    }
 }
 
 /// Multiplies queries `[1, heads, rows, head_dim]` by the growth of their scores.

@@ -117,11 +117,6 @@ impl Mlx {
         self.graph.has_gpu
     }
 
-    /// Returns the path of the library.
-    pub fn library(&self) -> &std::path::Path {
-        &self.graph.library.path
-    }
-
     /// Returns the bytes that the GPU uses without becoming slow, or `None` if there is no GPU, or it doesn't say.
     pub fn memory_bytes(&self) -> Option<u64> {
         self.graph.gpu_bytes()
