@@ -85,8 +85,8 @@ pub(super) fn check_chain(name: &str, from: &str, locations: &Locations) -> Resu
 }
 
 /// Returns the model of `FROM` in a Modelfile. Paths are relative to the Modelfile. A name is
-/// looked for among local models first, then among the pairs of names and in Ollama's store. So
-/// nothing is downloaded that this machine has in another form.
+/// looked for among local models first, then among the GGUF files next to the Modelfile, the pairs
+/// of names, and in Ollama's store. So nothing is downloaded that this machine has in another form.
 pub fn base_of(
     from: &str,
     beside: &Path,
@@ -107,6 +107,11 @@ pub fn base_of(
     // A derived name counts even if its model has yet to be downloaded.
     if derived(name, locations)?.is_some() || is_here(&reference) {
         return Ok(reference);
+    }
+    // Such as a file of Ollama's store, copied next to the Modelfile.
+    let file = beside.join(name);
+    if mlxk_format::gguf::is_gguf(&file) {
+        return Ok(Reference::Gguf(file));
     }
     if crate::aliases::Alias::find(name).is_some() {
         return Ok(reference);

@@ -118,6 +118,10 @@ fn from_means_what_is_on_this_machine() {
     ] {
         assert_eq!(text(from), expected, "{from}");
     }
+    // A file without the extension, next to the Modelfile.
+    fs_err::write(fixture.path().join("sha256-1234"), tiny_gguf()).unwrap();
+    let near = base_of("sha256-1234", fixture.path(), &pairs, &fixture.locations);
+    assert_eq!(near.unwrap(), Reference::Gguf(fixture.path().join("sha256-1234")));
     fixture.ollama_model("phi3", "mini", &tiny_gguf());
     fixture.ollama_model("tiny", "latest", &tiny_gguf());
     // Ollama's copy is preferred to a download, until the pair's own model is here.
