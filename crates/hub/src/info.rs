@@ -52,6 +52,8 @@ pub struct ModelInfo {
     pub quantization: Option<QuantizationSummary>,
     /// Maximum context length of the model.
     pub context_length: Option<u64>,
+    /// Context length that the name itself sets (`num_ctx`).
+    pub named_context: Option<usize>,
     /// Origin of an imported model.
     pub origin: Option<Origin>,
     /// The record of a workspace, and the result of checking it.
@@ -247,6 +249,7 @@ pub fn info(model: &Resolved, look: Look<'_>) -> ModelInfo {
         capabilities: detected.capabilities(),
         quantization: quantization(&checked.config),
         context_length: context_length(&checked.config),
+        named_context: model.overrides.parameters.ctx,
         origin: (model.kind != Kind::HfCache).then(|| Origin::read(&model.path)).flatten(),
         health: checked.report,
         runtime: runs,

@@ -52,9 +52,10 @@ fn backend(name: &str) -> Model {
     }
 }
 
-/// Describes a model. Its context is at most the one that the server is set to.
+/// Describes a model. Its context is at most the one that the server or the name sets.
 fn model(info: &ModelInfo, state: &ServerState) -> Model {
-    let most = state.config.context.map_or(u64::MAX, |context| context as u64);
+    let limits = [state.config.context, info.named_context];
+    let most = limits.into_iter().flatten().min().map_or(u64::MAX, |context| context as u64);
     let modified = info.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Model {
         id: info.name.clone(),

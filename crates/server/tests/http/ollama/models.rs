@@ -130,6 +130,8 @@ fn loaded_models_are_listed_with_their_expiry() {
         whole(&world, "/api/generate", json!({"model": name, "prompt": "x"}));
         let running = entry(&world.get("/api/ps").json(), &format!("{name}:latest"));
         assert_eq!(running["context_length"], expected, "{running}");
+        let listed = world.get(&format!("/v1/models/{name}")).json();
+        assert_eq!(listed["context_length"], expected, "{listed}");
     }
     whole(&world, "/api/generate", json!({"prompt": "x", "keep_alive": "10m"}));
     // A request that is refused does not change how long the model stays.
