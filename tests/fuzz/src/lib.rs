@@ -8,6 +8,7 @@
 
 mod config;
 mod matmul;
+mod report;
 mod schema;
 mod text;
 mod tools;
@@ -21,6 +22,7 @@ use mlxk_memory::Bytes;
 
 pub use config::config;
 pub use matmul::matmul;
+pub use report::bench_report;
 pub use schema::schema;
 pub use text::{chat_template, tokenizer};
 pub use tools::tools_text;
@@ -29,7 +31,7 @@ pub use tools::tools_text;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("safetensors", safetensors),
     ("gguf", gguf),
     ("config", config),
@@ -39,6 +41,7 @@ pub const TARGETS: [Target; 9] = [
     ("modelfile", modelfile),
     ("schema", schema),
     ("tools", tools_text),
+    ("report", bench_report),
 ];
 
 /// Parses a safetensors file, and touches the bytes of every tensor.

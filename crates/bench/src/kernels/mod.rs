@@ -87,7 +87,7 @@ pub struct KernelRow {
 impl KernelRow {
     /// Returns the bits per weight, including scales.
     pub fn bits_per_weight(&self) -> f64 {
-        self.weight_bytes as f64 * 8.0 / (self.out * self.cols) as f64
+        self.weight_bytes as f64 * 8.0 / (self.out as f64 * self.cols as f64)
     }
 }
 
