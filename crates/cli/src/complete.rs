@@ -4,7 +4,7 @@
 //! offered.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
@@ -40,7 +40,6 @@ fn command() -> Command {
             .disable_help_flag(true)
             .mut_subcommands(without_options)
     }
-    // Bash ends a word at a colon, so that `:` alone may be the last word.
     let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
     let is_other = std::env::args_os().next_back().is_some_and(|word| !is_option(&word));
     if is_other { without_options(Cli::command()) } else { Cli::command() }
@@ -53,8 +52,19 @@ pub(crate) fn script(shell: Shell, out: &mut Vec<u8>) -> io::Result<()> {
     let Some(shell) = shells.completer(&name) else {
         return Err(io::Error::other(format!("No completions for `{name}`")));
     };
-    shell.write_registration(env::COMPLETE, "mlxk", "mlxk", &program(), out)
+    let mut written = Vec::new();
+    shell.write_registration(env::COMPLETE, "mlxk", "mlxk", &program(), &mut written)?;
+    if name != Shell::Bash.to_string() {
+        return out.write_all(&written);
+    }
+    let written = String::from_utf8_lossy(&written);
+    let (function, registration) = written.split_at(written.find("\nif ").unwrap_or(written.len()));
+    let registration = registration.replace("-F _clap_complete_mlxk", "-F _mlxk");
+    write!(out, "{function}{JOIN_WORDS}{registration}")
 }
+
+/// A function of bash around the one of [`clap_complete`].
+const JOIN_WORDS: &str = include_str!("complete.bash");
 
 /// Returns the program that the script calls: its name, or the path that it was called by.
 fn program() -> String {
@@ -81,6 +91,18 @@ pub(crate) fn models(current: &OsStr) -> Vec<CompletionCandidate> {
         found.extend(of_library(typed).map(str::to_owned));
     }
     found.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Returns models whose name begins as typed, and names of Ollama's library.
+pub(crate) fn downloads(current: &OsStr) -> Vec<CompletionCandidate> {
+    let mut found = models(current);
+    let names = current.to_str().into_iter().flat_map(of_library);
+    for name in names {
+        if !found.iter().any(|known| known.get_value() == name) {
+            found.push(CompletionCandidate::new(name));
+        }
+    }
+    found
 }
 
 /// Returns applications whose name begins as typed.

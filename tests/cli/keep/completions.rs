@@ -7,12 +7,15 @@ use crate::support::{World, path, streams};
 /// Returns the completions that bash offers for the last word of `line`. Returns `None` without bash.
 fn offered(world: &World, line: &str) -> Option<Vec<String>> {
     let program = assert_cmd::cargo::cargo_bin("mlxk");
-    // Tab calls a function, which fills COMPREPLY. This works without a terminal.
+    // Tab calls a function, which fills COMPREPLY. This works without a terminal. Bash ends words at colons.
+    let words = line.replace(':', " : ");
     let script = format!(
         "source <({program} completions bash) || exit 1\n\
-         COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_TYPE=9\n\
+         COMP_LINE=\"{line}\"; COMP_POINT=${{#COMP_LINE}}; COMP_TYPE=9\n\
+         COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+         word=${{COMP_WORDS[COMP_CWORD]}}; if [[ $word == : ]]; then word=; fi\n\
          function=$(complete -p mlxk | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
-         $function mlxk \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+         $function mlxk \"$word\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
          printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
         program = path(&program),
     );
@@ -50,6 +53,8 @@ fn bash_completes_commands_options_and_models() {
         ("mlxk chat --max-t", &["--max-tokens"]),
         ("mlxk perplexity smollm2 f --against al", &["Alpha-4bit"]),
         ("mlxk run nosuch", &[]),
+        ("mlxk run phi4:", &["14b"]),
+        ("mlxk pull qwen3:1", &["1.7b", "14b"]),
     ] {
         let Some(words) = offered(&world, line) else { return };
         assert_eq!(words, expected, "{line}");

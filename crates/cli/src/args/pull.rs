@@ -30,7 +30,7 @@ To resume an interrupted download, run the same command again.";
 #[command(after_help = EXAMPLES, after_long_help = format!("{MODELS}\n\n{EXAMPLES}"))]
 pub(crate) struct PullArgs {
     /// Models to download
-    #[arg(required = true, value_name = "MODEL", add = ArgValueCompleter::new(complete::models))]
+    #[arg(required = true, value_name = "MODEL", add = ArgValueCompleter::new(complete::downloads))]
     pub models: Vec<String>,
 
     /// Download even if the model is unsupported or the disk seems too full
