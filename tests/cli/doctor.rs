@@ -304,6 +304,20 @@ fn what_is_safe_to_repair_is_repaired() {
     let file = world.home.path().join(".config/fish/completions/mlxk.fish");
     assert!(std::fs::read_to_string(file).unwrap().contains("mlxk"));
     assert_eq!(lines(&fish(&["completions"]), "completions", "warning"), [&Value::Null; 0]);
+    // Zsh loads them from its startup file, whose text stays. A comment loads nothing.
+    let startup = world.home.path().join(".zshrc");
+    std::fs::write(&startup, "# source <(mlxk completions zsh)\nalias a=b").unwrap();
+    let zsh = |arguments: &[&str]| {
+        let mut command = doctor(&world, arguments);
+        data(command.env("SHELL", "/bin/zsh"), 0)
+    };
+    assert_eq!(lines(&zsh(&["completions"]), "completions", "warning").len(), 1);
+    zsh(&["completions", "--fix"]);
+    assert_eq!(
+        std::fs::read_to_string(startup).unwrap(),
+        "# source <(mlxk completions zsh)\nalias a=b\nsource <(mlxk completions zsh)\n"
+    );
+    assert_eq!(lines(&zsh(&["completions"]), "completions", "warning"), [&Value::Null; 0]);
 }
 
 #[test]

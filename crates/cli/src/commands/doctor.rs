@@ -1,5 +1,9 @@
 //! `mlxk doctor`: diagnoses an installation.
 
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
@@ -78,6 +82,10 @@ fn repaired(line: Line, environment: &Environment<'_>) -> anyhow::Result<Line> {
                 .with_context(|| format!("Cannot write `{}`", path.display()))?;
             format!("Fixed: {shell} completes `mlxk` in the next terminal (`{}`)", path.display())
         }
+        Some(Repair::Startup(path, text)) => {
+            add_line(path, text).with_context(|| format!("Cannot add to `{}`", path.display()))?;
+            format!("Fixed: added `{text}` to `{}`, for the next terminal", path.display())
+        }
         Some(Repair::Leftovers) => {
             let gone = mlxk_hub::workspace::remove_unfinished(&environment.settings.locations);
             if gone == 0
@@ -89,6 +97,15 @@ fn repaired(line: Line, environment: &Environment<'_>) -> anyhow::Result<Line> {
         }
     };
     Ok(Line { level: Level::Ok, text, fix: None, repair: None, ..line })
+}
+
+/// Adds a line to the end of a file, which need not exist.
+fn add_line(path: &Path, line: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let before = if text.is_empty() || text.ends_with(b"\n") { "" } else { "\n" };
+    file.write_all(format!("{before}{line}\n").as_bytes())
 }
 
 fn is_wanted(check: &Check, args: &DoctorArgs) -> bool {

@@ -63,6 +63,8 @@ pub(crate) struct Line {
 pub(crate) enum Repair {
     /// Write the completions of a shell to this file.
     Completions(Shell, PathBuf),
+    /// Add this line to the end of a shell's startup file.
+    Startup(PathBuf, &'static str),
     /// Remove what interrupted conversions have left.
     Leftovers,
 }

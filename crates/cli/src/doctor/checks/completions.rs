@@ -1,6 +1,6 @@
 //! Checks if the user's shell completes `mlxk`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -13,10 +13,20 @@ pub(super) const CHECK: Check =
 struct Shell {
     name: &'static str,
     installed: &'static [&'static str],
+    /// Programs that read these files, if the shell itself doesn't.
+    readers: &'static [&'static str],
     startup: &'static [&'static str],
     install: &'static str,
-    /// File that the shell reads without further settings.
-    file: Option<(clap_complete::Shell, &'static str)>,
+    /// How `--fix` does that.
+    way: Way,
+}
+
+/// A way to install completions.
+enum Way {
+    /// Add a line to the first startup file.
+    Line(&'static str),
+    /// Write this file, which the shell always reads.
+    File(clap_complete::Shell, &'static str),
 }
 
 /// The known shells. Relative paths are in the home folder.
@@ -30,9 +40,17 @@ const SHELLS: [Shell; 3] = [
             "/opt/homebrew/etc/bash_completion.d/mlxk",
             "/usr/local/etc/bash_completion.d/mlxk",
         ],
+        readers: &[
+            "/usr/share/bash-completion/bash_completion",
+            "/usr/local/share/bash-completion/bash_completion",
+            "/opt/homebrew/share/bash-completion/bash_completion",
+            "/opt/homebrew/etc/bash_completion",
+            "/usr/local/etc/bash_completion",
+            "/etc/bash_completion",
+        ],
         startup: &[".bashrc", ".bash_profile", ".profile"],
         install: "echo 'source <(mlxk completions bash)' >> ~/.bashrc",
-        file: Some((clap_complete::Shell::Bash, ".local/share/bash-completion/completions/mlxk")),
+        way: Way::Line("source <(mlxk completions bash)"),
     },
     Shell {
         name: "zsh",
@@ -42,9 +60,10 @@ const SHELLS: [Shell; 3] = [
             "/usr/local/share/zsh/site-functions/_mlxk",
             "/opt/homebrew/share/zsh/site-functions/_mlxk",
         ],
+        readers: &[],
         startup: &[".zshrc", ".zprofile"],
         install: "echo 'source <(mlxk completions zsh)' >> ~/.zshrc",
-        file: None,
+        way: Way::Line("source <(mlxk completions zsh)"),
     },
     Shell {
         name: "fish",
@@ -53,9 +72,10 @@ const SHELLS: [Shell; 3] = [
             "/usr/share/fish/vendor_completions.d/mlxk.fish",
             "/opt/homebrew/share/fish/vendor_completions.d/mlxk.fish",
         ],
+        readers: &[],
         startup: &[".config/fish/config.fish"],
         install: "mlxk completions fish > ~/.config/fish/completions/mlxk.fish",
-        file: Some((clap_complete::Shell::Fish, ".config/fish/completions/mlxk.fish")),
+        way: Way::File(clap_complete::Shell::Fish, ".config/fish/completions/mlxk.fish"),
     },
 ];
 
@@ -69,9 +89,13 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     };
     let path = |name: &&str| -> PathBuf { around.home.join(name) };
     let fetches = |path: &PathBuf| {
-        std::fs::read_to_string(path).is_ok_and(|text| text.contains("mlxk completions"))
+        let is_it = |line: &str| line.contains("mlxk completions") && !line.starts_with('#');
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().any(|line| is_it(line.trim_start()))
     };
-    let installed = shell.installed.iter().map(path).find(|path| path.exists());
+    let has_reader =
+        shell.readers.is_empty() || shell.readers.iter().any(|it| Path::new(it).exists());
+    let installed = shell.installed.iter().map(path).find(|path| has_reader && path.exists());
     let found = installed.or_else(|| shell.startup.iter().map(path).find(fetches));
     let name = shell.name;
     let line = if let Some(path) = &found {
@@ -79,10 +103,10 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
     } else {
         let text = format!("{name} does not complete `mlxk` yet");
         let line = Line::warning(text).fix(shell.install);
-        match shell.file {
-            Some((shell, file)) => line.repair(Repair::Completions(shell, around.home.join(file))),
-            None => line,
-        }
+        line.repair(match shell.way {
+            Way::Line(text) => Repair::Startup(around.home.join(shell.startup[0]), text),
+            Way::File(shell, file) => Repair::Completions(shell, around.home.join(file)),
+        })
     };
     vec![line.data(json!({"shell": name, "file": found}))]
 }
