@@ -75,11 +75,16 @@ impl Printer {
 
     /// Prints the error that ended the command, and its hint.
     pub(crate) fn error(&self, error: &anyhow::Error) {
+        self.error_with(error, failure::hint(failure::split(error).0));
+    }
+
+    /// Prints an error with a hint of the caller.
+    pub(crate) fn error_with(&self, error: &anyhow::Error, hint: Option<String>) {
         let (error, _) = failure::split(error);
         let mut out = output::stderr();
         if self.as_json.get() {
             let mut fields = Map::new();
-            if let Some(hint) = failure::hint(error) {
+            if let Some(hint) = hint {
                 fields.insert("hint".into(), hint.into());
             }
             let _ = out.json_text(&log::line("ERROR", &failure::message(error), fields));
@@ -87,7 +92,7 @@ impl Printer {
         }
         drop(out);
         self.sentence(&format!("error: {}", failure::message(error)));
-        if let Some(hint) = failure::hint(error) {
+        if let Some(hint) = hint {
             self.sentence(&format!("hint: {hint}"));
         }
     }

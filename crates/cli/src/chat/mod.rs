@@ -96,7 +96,7 @@ struct Chat<'a> {
     used_tokens: usize,
     /// `true` if the user knows that the context is nearly full.
     warned: bool,
-    /// Hides typed text from an answer's beginning to the next prompt.
+    /// Hides typed text from a line to the next prompt.
     silence: Option<Silence>,
 }
 
@@ -259,9 +259,8 @@ impl Chat<'_> {
                 return Ok(Next::Continue);
             }
         };
-        let may_take_long =
-            matches!(command, Command::Set(_) | Command::System(_) | Command::Show(_));
-        if may_take_long && editor.is_terminal() {
+        // Most commands can take a while. The user's editor needs the terminal as it was.
+        if editor.is_terminal() && !matches!(command, Command::Edit(_)) {
             self.silence.get_or_insert_with(Silence::begin);
         }
         match command {

@@ -8,7 +8,6 @@ use crate::answer::{self, AnswerSettings};
 use crate::args::AnswerArgs;
 use crate::exit::{Interrupted, UsageError};
 use crate::models::{resolve, supported};
-use crate::terminal::Silence;
 use crate::{Context, failure, interrupt};
 
 /// Loads a model for a chat.
@@ -18,7 +17,6 @@ pub(super) fn load(
     context: &Context,
 ) -> anyhow::Result<Engine> {
     let settings = AnswerSettings::new(chosen, model.overrides.clone(), &context.settings.config);
-    let _silence = Silence::begin();
     let engine = answer::load(&settings, &model.path, context)?;
     if engine.template().is_none() {
         let problem = format!("`{}` has no chat template, so it cannot chat", model.name);
@@ -85,7 +83,9 @@ impl Chat<'_> {
                 // Ctrl-C may have stopped a download, but not the chat.
                 interrupt::reset();
                 if !error.is::<Interrupted>() {
-                    self.context.printer.error(&error);
+                    let hint = failure::hint(&error);
+                    let hint = hint.map(|hint| hint.replace("`mlxk list`", "`/model`"));
+                    self.context.printer.error_with(&error, hint);
                 }
                 Next::Continue
             }
