@@ -427,6 +427,12 @@ impl Search<'_> {
         if let Some(model) = intact.or_else(same) {
             return Ok(Resolution::Local(Resolved::imported(model)?));
         }
+        // A file of Ollama's store comes with the name and the settings that it has there.
+        if let Some(digest) = digest_of_blob(&file.target)
+            && let Some(model) = crate::ollama::with_file(digest, self.locations)
+        {
+            return self.ollama(&model.name);
+        }
         // In the cache of the hub, links have better names than their targets.
         let named = if file.target.extension().is_some_and(is_gguf) { &file.target } else { path };
         let wanted = as_model_name(&name_of_file(named));

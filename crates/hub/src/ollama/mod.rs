@@ -121,6 +121,12 @@ pub fn ollama_models(locations: &Locations) -> Vec<(String, Result<OllamaModel>)
     found.collect()
 }
 
+/// Returns the first model whose GGUF file has this SHA-256 in hexadecimal.
+pub(crate) fn with_file(sha256: &str, locations: &Locations) -> Option<OllamaModel> {
+    let models = ollama_models(locations).into_iter().filter_map(|(_, model)| model.ok());
+    models.into_iter().find(|model| model.sha256.eq_ignore_ascii_case(sha256))
+}
+
 /// Returns the names of all of Ollama's models, sorted.
 pub(crate) fn names(locations: &Locations) -> Vec<String> {
     let mut names = Vec::new();
