@@ -72,6 +72,9 @@ fn one_setting_is_changed() {
     let (_, refused) = out(&["set", "defaults.ctx", "many"], 2);
     assert!(refused.contains("`defaults.ctx` is `many`, but must be a whole number"), "{refused}");
     assert!(out(&["get", "defaults.ctxx"], 2).1.contains("is not a setting"));
+    for meant in ["server.ctx", "num_ctx", "ctx"] {
+        assert!(out(&["get", meant], 2).1.contains("did you mean `defaults.ctx`?"), "{meant}");
+    }
     assert!(out(&["get", "offline", "--init"], 2).1.contains("--init"));
     let assert = world.mlxk(&["config", "unset", "defaults.ctx"]).env("MLXK_CTX", "100").assert();
     let (_, said) = streams(&assert.success());

@@ -60,7 +60,15 @@ fn unknown(name: &str) -> UsageError {
     }
     let wanted = name.replace('-', "_").to_ascii_lowercase();
     let names = || KEYS.iter().map(|key| key.name);
-    let last_part = |name: &&str| name.rsplit('.').next() == Some(wanted.as_str());
+    let last = wanted.rsplit('.').next().unwrap_or_default();
+    // Some go by their names in Ollama.
+    let last = match last {
+        "num_ctx" | "context_length" => "ctx",
+        "num_predict" => "max_tokens",
+        "num_thread" => "threads",
+        last => last,
+    };
+    let last_part = |name: &&str| name.rsplit('.').next() == Some(last);
     let meant = names().find(last_part).or_else(|| misuse::similar(&wanted, names()));
     UsageError(match meant {
         Some(meant) => format!("`{name}` is not a setting; did you mean `{meant}`?"),
