@@ -10,6 +10,9 @@ use super::Estimate;
 const MOST: [(Loss, f64); 4] =
     [(Loss::None, 0.01), (Loss::Small, 0.05), (Loss::Noticeable, 0.15), (Loss::Heavy, 0.50)];
 
+/// Ratio of perplexities below which a conversion is better than its original could be.
+const LEAST_GAIN: f64 = 0.95;
+
 /// Loss of quality of a conversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loss {
@@ -32,6 +35,8 @@ pub enum Verdict {
     Loss(Loss),
     /// The 99 % confidence interval reaches over three grades or more: from the first to the second.
     Unclear(Loss, Loss),
+    /// Perplexity shrinks by more than 5 % with 99 % confidence, so the other model is hardly the original.
+    Gain,
 }
 
 impl Loss {
@@ -49,7 +54,11 @@ impl Verdict {
             mean: ratio.mean.ln(),
             standard_error: ratio.standard_error.map(|error| error / ratio.mean),
         };
-        let [best, worst] = logarithm.interval().map(|bound| Loss::of(bound.exp()));
+        let interval = logarithm.interval().map(f64::exp);
+        if interval[1] < LEAST_GAIN {
+            return Self::Gain;
+        }
+        let [best, worst] = interval.map(Loss::of);
         if worst as usize > best as usize + 1 {
             return Self::Unclear(best, worst);
         }
@@ -73,7 +82,9 @@ mod tests {
         let expected =
             [Loss::None, Loss::None, Loss::Small, Loss::Noticeable, Loss::Heavy, Loss::Unusable];
         assert_eq!(grades, expected.map(Verdict::Loss));
-        assert_eq!(verdict(0.9, 0.001), Verdict::Loss(Loss::None));
+        assert_eq!(verdict(0.96, 0.001), Verdict::Loss(Loss::None));
+        assert_eq!(verdict(0.94, 0.02), Verdict::Loss(Loss::None));
+        assert_eq!(verdict(0.9, 0.001), Verdict::Gain);
     }
 
     #[test]

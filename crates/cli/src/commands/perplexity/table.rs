@@ -59,22 +59,40 @@ impl Report<'_> {
         if let Some(model) = self.smallest_good() {
             out.line("")?;
             let (bits, size) = (model.facts.bits_per_weight, format::size(model.facts.file_bytes));
+            let is_reference = if model.change.is_none() { ", the reference" } else { "" };
             out.line(format_args!(
-                "Smallest with at most a small loss: {} ({bits:.2} bits per weight, {size})",
+                "Smallest with at most a small loss: {}{is_reference} ({bits:.2} bits per weight, {size})",
                 model.name
+            ))?;
+        }
+        if let (Some(better), Some(first)) = (self.better(), self.models.first()) {
+            out.line("")?;
+            out.line(format_args!(
+                "{} predicts the text better than the reference, so {} is hardly the original. Name the original \
+                 first: losses are measured from it.",
+                better.name, first.name
             ))?;
         }
         Ok(())
     }
 
-    /// Returns the smallest conversion that loses little, if there are conversions at all.
+    /// Returns the smallest model that loses little, the reference included. `None` if there are no conversions, or if
+    /// the reference itself loses much.
     fn smallest_good(&self) -> Option<&Measured> {
-        let judged = self.models.iter().filter(|model| verdict(model).is_some());
         let is_good = |model: &&Measured| {
-            matches!(verdict(model), Some(Verdict::Loss(Loss::None | Loss::Small)))
+            let verdict = verdict(model);
+            model.change.is_none()
+                || matches!(verdict, Some(Verdict::Loss(Loss::None | Loss::Small)))
         };
-        judged.clone().next()?;
-        judged.filter(is_good).min_by_key(|model| model.facts.file_bytes)
+        if self.better().is_some() || !self.models.iter().any(|model| verdict(model).is_some()) {
+            return None;
+        }
+        self.models.iter().filter(is_good).min_by_key(|model| model.facts.file_bytes)
+    }
+
+    /// Returns the first conversion that is better than the reference.
+    fn better(&self) -> Option<&Measured> {
+        self.models.iter().find(|model| verdict(model) == Some(Verdict::Gain))
     }
 }
 
@@ -128,6 +146,9 @@ fn in_words(change: Option<&Change>) -> String {
         Some(Change::Tokens { verdict: Some(Verdict::Unclear(best, worst)), .. }) => {
             let (best, worst) = (loss_in_words(*best), loss_in_words(*worst));
             return format!("{best} to {worst}: use a longer text");
+        }
+        Some(Change::Tokens { verdict: Some(Verdict::Gain), .. }) => {
+            return "better than the reference".to_owned();
         }
         Some(Change::Tokens { paired, verdict: None }) => &paired.perplexity_ratio,
         Some(Change::Bytes(per_byte)) => &per_byte.ratio,
