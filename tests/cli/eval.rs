@@ -131,7 +131,7 @@ fn what_is_wrong_with_a_file_is_one_sentence() {
         ("field.jsonl", arc("A") + "\n{\"question\": \"?\"}"),
         ("secret.jsonl", hellaswag.to_string()),
         ("letter.csv", "What?,a,b,c,d,E\n".to_owned()),
-        ("astronomy_test.csv", "What?,a,b,c,d,A\n".to_owned()),
+        ("astronomy_test.csv", "question,A,B,C,D,answer\nWhat?,a,b,c,d,A\n".to_owned()),
         ("history_dev.csv", "Who?,a,b,c,d,B\n".to_owned()),
         ("list.json", format!("[{}]", arc("B"))),
     ] {

@@ -33,6 +33,11 @@ pub(super) fn question(record: Value, file: &str) -> Result<Question, String> {
     build(&question, &choices, answer, subject)
 }
 
+/// Returns `true` if a line of CSV names its fields. The published files have no such line.
+pub(super) fn is_header(fields: &[&str]) -> bool {
+    fields.last().is_some_and(|last| last.trim().eq_ignore_ascii_case("answer"))
+}
+
 /// Returns the question of a line of CSV, or the problem with it.
 pub(super) fn question_of_line(fields: &[&str], subject: &str) -> Result<Question, String> {
     let [question, choices @ .., letter] = fields else {

@@ -36,13 +36,17 @@ fn csv(path: &Path, text: &str) -> Result<Questions, EvalError> {
     let subject = mmlu::subject_of_file(&stem(path));
     let mut reader =
         csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let questions = reader.records().enumerate().map(|(index, record)| {
+    let mut questions = Vec::new();
+    for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| malformed(path, index, &error))?;
         let fields: Vec<&str> = record.iter().collect();
-        mmlu::question_of_line(&fields, &subject)
-            .map_err(|problem| malformed(path, index, &problem))
-    });
-    Ok((Format::Mmlu, questions.collect::<Result<_, _>>()?))
+        if index == 0 && mmlu::is_header(&fields) {
+            continue;
+        }
+        let question = mmlu::question_of_line(&fields, &subject);
+        questions.push(question.map_err(|problem| malformed(path, index, &problem))?);
+    }
+    Ok((Format::Mmlu, questions))
 }
 
 fn json(path: &Path, text: &str) -> Result<Questions, EvalError> {
