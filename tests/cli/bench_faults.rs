@@ -125,6 +125,19 @@ fn a_document_that_exceeds_the_context_is_not_sent() {
     let arguments = ["--mlx-model", "org/tiny", "--unequal", "--workload", "chat,document"];
     let more = ["--prompt-tokens", "3000", "--ctx", "256", "--prompt", "Hi"];
     let (found, _) = failed(&world, &report, &[&arguments[..], &more].concat(), &peer.address());
+    // If nothing else is asked for, nothing is measured.
+    let none = world.home.path().join("none.json");
+    let alone = ["bench", "--model", "tiny", "--mlx-model", "org/tiny", "--workload", "document"];
+    let more = ["--prompt-tokens", "3000", "--output", none.to_str().unwrap()];
+    let mut command = world.mlxk(&[&alone[..], &more].concat());
+    let (stdout, stderr) = streams(&command.env("OLLAMA_HOST", peer.address()).assert().code(1));
+    assert!(stdout.is_empty() && !none.exists(), "{stdout}");
+    assert!(
+        stderr.contains("don't fit into the model's longest context of 512 tokens"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("`--prompt-tokens`") && !stderr.contains("`--ctx`"), "{stderr}");
+    assert!(!stderr.contains("Turn"), "{stderr}");
     for side in found["sides"].as_array().unwrap() {
         assert_eq!(side["workloads"].as_array().unwrap().len(), 1, "{side}");
         let error = side["failed_workloads"][0]["error"].as_str().unwrap();
@@ -294,6 +307,7 @@ fn invalid_options_are_refused_first() {
         ),
         (&["--mlx-model", "org/tiny"], "pass it with `--model`"),
         (&["--synthetic", "smollm2-135m"], "`--synthetic` works only with"),
+        (&["--synthetic", "smollm2-135m", "--workload", "code"], "exclude each other"),
         (&["--runs", "0"], "--runs"),
     ] {
         let arguments = [&["bench"][..], arguments].concat();

@@ -43,6 +43,8 @@ pub enum BenchError {
     Ops(#[from] mlxk_ops::OpsError),
     #[error("The work is not equal: {reason}")]
     Unequal { reason: String },
+    #[error("{error}")]
+    Unable { error: String, suggestion: Option<String> },
     #[cfg(feature = "gpu")]
     #[error(transparent)]
     Gpu(#[from] mlxk_gpu::GpuError),

@@ -283,6 +283,9 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
     if matches!(error.downcast_ref(), Some(BenchError::Unequal { .. })) {
         return Some(MEASURE_ANYWAY.to_owned());
     }
+    if let Some(BenchError::Unable { suggestion, .. }) = error.downcast_ref() {
+        return suggestion.clone();
+    }
     if error.is::<NoServer>() {
         return Some("Start one with `mlxk server`".to_owned());
     }

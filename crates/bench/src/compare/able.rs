@@ -1,58 +1,49 @@
-//! Workloads that an engine cannot do, found before it is started.
+//! Workloads that cannot be done, found before an engine is started.
 
-use super::engine::{Engine, Settings};
 use super::failure::Failure;
 use super::workload::Workload;
 
-/// Returns the reason that an engine cannot do a workload, as far as it is known in advance. `count`
-/// counts tokens, if there is a tokenizer.
-pub(super) fn unable(
-    engine: &Engine,
+/// Returns the reason that no engine can do a workload, as far as it is known in advance. `context` is the context length
+/// that will be set and `longest` that of the model. `count` counts tokens, if there is a tokenizer.
+pub fn unable(
     workload: &Workload,
-    settings: &Settings,
+    context: usize,
+    longest: usize,
     count: &dyn Fn(&str) -> Option<usize>,
 ) -> Option<Failure> {
-    let tokens = count(workload.prompt.text())?;
-    let context = settings.context;
-    (tokens >= context).then(|| {
-        Failure::new(
-            format!(
-                "The prompt of `{}` has {tokens} tokens, which don't fit into the context of \
-                 {context} tokens of {}",
-                workload.name, engine.title
-            ),
-            "Raise `--ctx` if the model allows it, or lower `--prompt-tokens`".to_owned(),
-        )
-    })
+    let tokens = count(workload.prompt.text()).filter(|tokens| *tokens >= context)?;
+    let (what, suggestion) = if context < longest {
+        ("the context", "Raise `--ctx`, or choose a shorter text")
+    } else {
+        ("the model's longest context", "Choose a shorter text")
+    };
+    Some(Failure::new(
+        format!(
+            "The prompt of `{}` has {tokens} tokens, which don't fit into {what} of {context} tokens",
+            workload.name
+        ),
+        format!("{suggestion} with `--prompt-tokens` or `--contexts`"),
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::engine::{EngineKind, ServerWay};
 
     #[test]
     fn a_prompt_that_fills_the_context_is_refused() {
-        let kind = EngineKind::Ollama;
-        let engine = Engine {
-            kind,
-            title: kind.title().to_owned(),
-            version: None,
-            model: "m".into(),
-            model_in_requests: "m".into(),
-            weights: None,
-            server: ServerWay::Running { address: String::new() },
-            key: None,
-            equal_file: None,
-        };
-        let settings = Settings { context: 512, threads: None, seed: 0, ignore_end: false };
         let words = |text: &str| text.split_whitespace().count();
         let document = |tokens| Workload::document(tokens, 8, &words);
         let told =
-            |tokens| unable(&engine, &document(tokens), &settings, &|text| Some(words(text)));
-        assert_eq!(told(400), None);
-        let error = told(600).unwrap().error;
-        assert!(error.contains("`document of 600 tokens`") && error.contains("512"), "{error}");
-        assert_eq!(unable(&engine, &document(600), &settings, &|_| None), None);
+            |tokens, longest| unable(&document(tokens), 512, longest, &|text| Some(words(text)));
+        assert_eq!(told(400, 512), None);
+        let failure = told(600, 1024).unwrap();
+        assert!(failure.error.contains("`document of 600 tokens`"), "{failure:?}");
+        assert!(failure.error.ends_with("the context of 512 tokens"), "{failure:?}");
+        assert!(failure.suggestion.unwrap().contains("`--ctx`"));
+        let failure = told(600, 512).unwrap();
+        assert!(failure.error.contains("the model's longest context"), "{failure:?}");
+        assert!(!failure.suggestion.unwrap().contains("`--ctx`"));
+        assert_eq!(unable(&document(600), 512, 512, &|_| None), None);
     }
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use able::unable;
 pub use change::{Change, ChangeError, Changes, changes, is_report};
 pub(crate) use change::{change_of, is_comparable, series_of, traits};
 pub(crate) use disturbance::pace_warning;

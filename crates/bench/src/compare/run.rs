@@ -32,6 +32,8 @@ pub struct Plan<'a> {
     pub entries: Vec<Entry>,
     /// Client through which requests to servers can be cancelled.
     pub http: &'a Connections,
+    /// Longest context of the model in tokens.
+    pub longest: usize,
     /// Prompt of the user.
     pub prompt: &'a str,
     /// Counts the tokens of a text with our model's tokenizer. Returns `None` if there is none.
@@ -54,7 +56,7 @@ struct Taking {
 
 /// Lets the engines take turns, and compares the first with each of the others.
 pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, BenchError> {
-    let Plan { options, settings, http, count, .. } = plan;
+    let Plan { options, settings, http, count, longest, .. } = plan;
     let benchmark_time =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
     let marked = plan.entries.iter().any(|entry| {
@@ -63,10 +65,16 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
     // Two reports of one server must not begin their prompts alike.
     let mark = marked.then(|| format!("{:06x}", (benchmark_time * 1e3) as u64 & 0xff_ffff));
     let turns = Turns { options, settings, http, mark, count };
-    let new = |entry| Taking::new(entry, options, settings, count);
+    let unable = |(index, workload)| {
+        Some((index, able::unable(workload, settings.context, longest, count)?))
+    };
+    let unable: BTreeMap<usize, Failure> =
+        options.workloads.iter().enumerate().filter_map(unable).collect();
+    let new = |entry| Taking::new(entry, options, &unable);
     let mut sides: Vec<Taking> = plan.entries.into_iter().map(new).collect();
     let rounds = options.warmup + options.runs;
-    let mut begin = crate::steps(rounds * sides.len() + 1, observe);
+    let ready = sides.iter().filter(|side| side.failure.is_none()).count();
+    let mut begin = crate::steps(rounds * ready + 1, observe);
     begin("Checking the machine")?;
     let machine = Machine::look();
     let mut paces = Vec::new();
@@ -75,9 +83,9 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
             // Going first may be a disadvantage, so the order alternates.
             let index = if round % 2 == 0 { turn } else { sides.len() - 1 - turn };
             let side = &mut sides[index];
-            let turn_name = crate::round_name("Turn", round, options.warmup, options.runs);
-            begin(&format!("{turn_name}: {}", side.entry.title()))?;
             let (Entry::Ready(engine), None) = (&side.entry, &side.failure) else { continue };
+            let turn_name = crate::round_name("Turn", round, options.warmup, options.runs);
+            begin(&format!("{turn_name}: {}", engine.title))?;
             paces.push(load::pace());
             let (taken, failure) = turns.take(engine, round + 1, &side.failed);
             if http.cancelled() || failure.as_ref().is_some_and(|failure| failure.cancelled) {
@@ -133,19 +141,10 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
 }
 
 impl Taking {
-    fn new(
-        entry: Entry,
-        options: &CompareOptions,
-        settings: &Settings,
-        count: &dyn Fn(&str) -> Option<usize>,
-    ) -> Self {
+    /// Begins with the workloads that cannot be done.
+    fn new(entry: Entry, options: &CompareOptions, unable: &BTreeMap<usize, Failure>) -> Self {
         let (failure, failed) = match &entry {
-            Entry::Ready(engine) => {
-                let unable = |(index, workload)| {
-                    Some((index, able::unable(engine, workload, settings, count)?))
-                };
-                (None, options.workloads.iter().enumerate().filter_map(unable).collect())
-            }
+            Entry::Ready(_) => (None, unable.clone()),
             Entry::Failed { failure, .. } => (Some(failure.clone()), BTreeMap::new()),
         };
         let (figures, asked, prompts) = (Figures::default(), Vec::new(), BTreeMap::new());

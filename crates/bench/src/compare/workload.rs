@@ -167,14 +167,12 @@ const VERBS: [&str; 12] = [
     "finds",
 ];
 
-/// Returns sentences of about `tokens` tokens, the same every time.
+/// Returns sentences of `tokens` tokens or a few more, the same every time.
 fn prose(tokens: usize, count: &dyn Fn(&str) -> usize) -> String {
     let mut random = Random::of("prose");
-    let mut text = String::new();
-    let mut so_far = 0;
-    while so_far < tokens {
+    let mut sentence = || {
         let mut one = |words: &[&'static str]| words[random.below(words.len() as u32) as usize];
-        let sentence = format!(
+        format!(
             "The {} {} {} the {} behind the {} {}. ",
             one(&ADJECTIVES),
             one(&NOUNS),
@@ -182,9 +180,19 @@ fn prose(tokens: usize, count: &dyn Fn(&str) -> usize) -> String {
             one(&NOUNS),
             one(&ADJECTIVES),
             one(&NOUNS)
-        );
-        so_far += count(&sentence).max(1);
-        text.push_str(&sentence);
+        )
+    };
+    let mut text = String::new();
+    let mut so_far = 0;
+    while so_far < tokens {
+        // A sentence alone may have more tokens than in the text.
+        let mut expected = so_far;
+        while expected < tokens {
+            let next = sentence();
+            expected += count(&next).max(1);
+            text.push_str(&next);
+        }
+        so_far = count(&text).max(so_far + 1);
     }
     text.trim_end().to_owned()
 }

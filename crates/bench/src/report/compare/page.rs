@@ -200,15 +200,15 @@ fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side, 
 fn plots(html: &mut String, report: &CompareReport) {
     let mut figures = String::new();
     let first = report.options.workloads.first().map(|it| it.name.as_str());
+    let several = report.options.workloads.len() > 1;
     for measure in PLOTS {
         let found: Vec<(usize, &str, &Summary)> = report
             .sides
             .iter()
             .enumerate()
             .filter_map(|(place, side)| {
-                let answered = first.and_then(|first| side.answered(first));
-                let summary = answered.and_then(|it| it.series.get(&measure));
-                let summary = summary.or_else(|| side.series.get(&measure))?;
+                let summary =
+                    of_first(side, first, measure).or_else(|| side.series.get(&measure))?;
                 Some((place.min(4), side.title.as_str(), summary))
             })
             .collect();
@@ -220,16 +220,27 @@ fn plots(html: &mut String, report: &CompareReport) {
             Some(false) => ", less is better",
             None => "",
         };
+        let is_of_workload =
+            report.sides.iter().any(|side| of_first(side, first, measure).is_some());
+        let label = match first {
+            Some(first) if several && is_of_workload => format!("{first}: {}", measure.label()),
+            _ => measure.label().to_owned(),
+        };
         let _ = writeln!(
             figures,
             "<figure><figcaption>{}{merit}</figcaption>{}</figure>",
-            capital(measure.label()),
+            escape(&capital(&label)),
             bars(measure, &found)
         );
     }
     if !figures.is_empty() {
         let _ = writeln!(html, "<h2>Figures</h2>\n<div class=\"plots\">{figures}</div>");
     }
+}
+
+/// Returns the figures of the first workload.
+fn of_first<'a>(side: &'a Side, first: Option<&str>, measure: Measure) -> Option<&'a Summary> {
+    side.answered(first?)?.series.get(&measure)
 }
 
 fn capital(text: &str) -> String {

@@ -178,7 +178,7 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         ratio(Measure::EffectiveTokensPerSecond, Some(name), "🏃", &format!("Speed, {name}"));
         ratio(Measure::TotalSeconds, Some(name), "⏰", &format!("Time, {name}"));
     }
-    if let Some(difference) = verdict::memory(ours, other) {
+    if let Some(difference) = verdict::memory(report, ours, other) {
         line("💾", "Memory", difference);
     }
     for sentence in verdict::agreements(report, &other.title) {

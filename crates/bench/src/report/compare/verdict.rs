@@ -94,10 +94,14 @@ pub(super) fn winner(report: &CompareReport, against: &str, ours: &str) -> Optio
     })
 }
 
-/// Returns the difference in peak memory: `mlxk uses 89.3 MB less than Ollama`. `None` if it is
-/// unknown.
-pub(super) fn memory(ours: &Side, other: &Side) -> Option<String> {
+/// Returns the difference in peak memory: `mlxk uses 89.3 MB less than Ollama`, or that it is not significant. `None`
+/// if it is unknown.
+pub(super) fn memory(report: &CompareReport, ours: &Side, other: &Side) -> Option<String> {
     let (our, their) = (ours.peak_memory_bytes()?, other.peak_memory_bytes()?);
+    let found = report.comparison(&other.title, None, Measure::MemoryPeakBytes);
+    if let Some(found) = found.filter(|it| !it.ratio.is_a_difference()) {
+        return Some(sentence(report, found, &ours.title));
+    }
     let (our_title, title) = (&ours.title, &other.title);
     let difference = (our - their) / 1e6;
     if difference.abs() < SAME_MEGABYTES {

@@ -53,7 +53,12 @@ pub(crate) struct CompareArgs {
     /// Use a model of this shape with random weights (llama-server and mlxk only)
     ///
     /// `mlxk bench model --help` lists the shapes.
-    #[arg(long, value_name = "SHAPE", conflicts_with_all = ["model", "mlx_model", "gguf"], help_heading = "Models")]
+    #[arg(
+        long,
+        value_name = "SHAPE",
+        conflicts_with_all = ["model", "mlx_model", "gguf", "prompt", "workload", "concurrency"],
+        help_heading = "Models"
+    )]
     pub synthetic: Option<String>,
 
     /// Don't download models

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mlxk_bench::compare::{
-    self, CompareOptions, CompareReport, Entry, Plan, Settings, unlike_weights,
+    self, CompareOptions, CompareReport, Entry, Failure, Plan, Settings, Workload, unlike_weights,
 };
 use mlxk_bench::{BenchError, report};
 use mlxk_providers::Connections;
@@ -57,6 +57,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         seed: SEED,
         ignore_end: args.synthetic.is_some(),
     };
+    refuse_unable(&workloads, settings.context, ours.max_positions, &count, context)?;
     let options = CompareOptions {
         workloads,
         runs: args.runs as usize,
@@ -97,6 +98,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
             entries,
             http: &http,
             prompt: options.workloads.first().map_or("", |it| it.prompt.text()),
+            longest: ours.max_positions,
             count: &count,
             version: super::VERSION,
         },
@@ -125,6 +127,28 @@ fn check(args: &CompareArgs) -> anyhow::Result<()> {
         .into());
     }
     output::check(&args.output)
+}
+
+/// Says which workloads cannot be done. Returns an error if none can.
+fn refuse_unable(
+    workloads: &[Workload],
+    context_tokens: usize,
+    longest: usize,
+    count: &dyn Fn(&str) -> Option<usize>,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let unable = |workload| compare::unable(workload, context_tokens, longest, count);
+    let failures: Vec<Failure> = workloads.iter().filter_map(unable).collect();
+    if failures.len() == workloads.len()
+        && let Some(Failure { error, suggestion, .. }) = failures.first().cloned()
+    {
+        return Err(BenchError::Unable { error, suggestion }.into());
+    }
+    for Failure { error, suggestion, .. } in failures {
+        let hint = suggestion.map(|hint| format!(". {hint}")).unwrap_or_default();
+        context.printer.note(format_args!("Not measured: {error}{hint}"));
+    }
+    Ok(())
 }
 
 /// Cancels running requests after Ctrl-C, which they don't check themselves.
