@@ -17,7 +17,7 @@ struct Shell {
     readers: &'static [&'static str],
     startup: &'static [&'static str],
     install: &'static str,
-    /// How `--fix` does that.
+    /// Way of `--fix`.
     way: Way,
 }
 
