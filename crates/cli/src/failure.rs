@@ -57,11 +57,8 @@ impl RemovalRefused {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Declined { .. } => None,
-            Self::PartOfName { name } => {
-                Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept part of a name"))
-            }
-            Self::OtherCase { name } => {
-                Some(format!("Run `mlxk rm {name}`, or pass `--force` to accept another case"))
+            Self::PartOfName { name } | Self::OtherCase { name } => {
+                Some(format!("Run `mlxk rm {name}`"))
             }
             Self::Named { name, dependents } => {
                 let (names, all) = match dependents.len() {

@@ -34,7 +34,7 @@ pub(super) fn snapshot(world: &World, name: &str, hash: &str, branch: &str) {
 fn in_a_pipe() {
     let world = world();
     snapshot(&world, "mlx-community/Alpha-4bit", OTHER, "old");
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 22] = [
         &["rm"],
         &["rm", "nosuch"],
         &["rm", "alpa-4bit"],
@@ -53,6 +53,8 @@ fn in_a_pipe() {
         &["rm", "--unused"],
         &["rm", "--unused", "Alpha-4bit"],
         &["rm", "beta-8", "--force"],
+        &["rm", "org/beta-8BIT", "--force", "--json"],
+        &["rm", "org/Beta-8bit", "--force"],
         &["rm", "mlx-community/Beta-4bit", "Beta-4bit"],
         &["rm", "mlx-community/Beta-4bit"],
     ];

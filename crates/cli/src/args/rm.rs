@@ -21,9 +21,9 @@ What is removed:
 A stale download has not been resumed for a day. A detached revision has no branch or tag, while \
 another revision of the model has one.
 
-On a terminal, `rm` asks first. Without one (or with --json), it removes a model if you give its \
-full name, and refuses a part of it or another case. With --force, it removes either without asking. Your own \
-folders are never removed.";
+On a terminal, `rm` asks first; with --force, only if you give a part of a name or another case. Without \
+a terminal (or with --json), it refuses these, and removes a model if you give its full name. Your own folders \
+are never removed.";
 
 #[derive(Args)]
 #[command(
@@ -37,7 +37,7 @@ pub(crate) struct RmArgs {
     #[arg(add = ArgValueCompleter::new(complete::models), required_unless_present = "unused", value_name = "MODEL")]
     pub models: Vec<String>,
 
-    /// Don't ask; accept partial names; ignore locks held by other programs
+    /// Don't ask if the name is exact; ignore locks held by other programs
     #[arg(short, long)]
     pub force: bool,
 

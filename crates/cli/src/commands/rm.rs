@@ -120,7 +120,8 @@ fn agree(removal: &Removal, args: &RmArgs, context: &Context) -> anyhow::Result<
             ));
         }
     }
-    if args.force || args.dry_run {
+    // A name that is not exact may mean another model, so `--force` alone is not enough.
+    if args.dry_run || args.force && removal.named == Named::Full {
         return Ok(());
     }
     let name = || removal.name.clone();
