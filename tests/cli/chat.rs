@@ -178,7 +178,10 @@ fn a_saved_conversation_continues_in_another_chat() {
     let home = session.leave();
     assert!(home.path().join("mlxk/chats/talk.json").exists());
     let mut session = Session::start_in(home, 100, &["--max-tokens", "10"]);
+    session.say("/set seed 7");
     session.say("/load talk");
+    session.say("/set seed");
+    assert!(session.text().contains("`seed` is random (default)"), "{}", session.text());
     assert!(session.text().contains("Loaded 2 messages"), "{}", session.text());
     session.say("/system");
     session.say("/history");
@@ -190,7 +193,7 @@ fn a_saved_conversation_continues_in_another_chat() {
     let screen = session.text();
     assert!(screen.contains("Nothing to undo") && screen.contains("No messages yet"));
     // The input history of the earlier chat is available.
-    session.send("\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A\x1b[A");
+    session.send(&"\x1b[A".repeat(10));
     session.wait_until("an earlier line", |screen| {
         screen.lines().last().is_some_and(|line| line.contains(">>> The word is heliotrope."))
     });
@@ -266,9 +269,11 @@ fn commands_are_completed_and_mistakes_are_explained() {
         ("/set temperature hot", "hot"),
         ("/set ctx 5", "--ctx"),
         ("/load nosuch", "No conversation is called `nosuch`"),
+        ("/set device cpu", "restart with `--device`"),
         ("/copy", "No answer to copy yet"),
         ("/set top_k 3", "`top_k` is now 3"),
         ("/show", "top_k                3"),
+        ("/save 3", "`3` is a number in the list"),
         ("/set top_k", "`top_k` is 3"),
         ("/set seed", "`seed` is random (default)"),
         ("/set parameter num_predict 7", "`max_tokens` is now 7"),
@@ -651,6 +656,12 @@ fn files_go_with_the_next_message() {
     std::fs::write(&file, "The word is heliotrope.\n").unwrap();
     session.say("/file nosuch.txt");
     assert!(session.text().contains("Cannot read `nosuch.txt` for `/file`"), "{}", session.text());
+    if cfg!(unix) {
+        // Tab writes a space like this.
+        session.say(&format!("/file {}", path(&file).replace(' ', "\\ ")));
+        session.say("/file off");
+        assert!(session.text().contains("goes with your next message"), "{}", session.text());
+    }
     session.say(&format!("/file \"{}\"", path(&file)));
     session.say("What is the word?");
     session.say("And now?");

@@ -415,6 +415,7 @@ impl Chat<'_> {
                 "Removed the files from the next message".to_owned()
             }
             Some(path) => {
+                let path = &as_typed(path);
                 match answer::file_part(&at_home(path, &self.context.settings.home), "/file") {
                     Ok(part) => {
                         self.files.push(part);
@@ -509,6 +510,20 @@ impl Chat<'_> {
     fn note(&self, text: impl std::fmt::Display) {
         self.context.printer.note(text);
     }
+}
+
+/// Returns a path without the backslashes that Tab puts before spaces and the like, unless a file has such a name. On
+/// Windows, a backslash is a part of the path.
+fn as_typed(path: &str) -> String {
+    if cfg!(windows) || Path::new(path).exists() {
+        return path.to_owned();
+    }
+    let mut plain = String::new();
+    let mut characters = path.chars();
+    while let Some(character) = characters.next() {
+        plain.extend(if character == '\\' { characters.next() } else { Some(character) });
+    }
+    plain
 }
 
 /// Returns a path whose `~` is the home folder, as a shell would pass it.

@@ -52,6 +52,12 @@ impl Chat<'_> {
             self.note("There is nothing to save yet");
             return Ok(());
         }
+        if name.parse::<usize>().is_ok() {
+            self.note(format_args!(
+                "`{name}` is a number in the list of `/load`; save under a name with a letter"
+            ));
+            return Ok(());
+        }
         let path = self.keeper.folder.place(name);
         // Saving more of the same conversation loses nothing.
         let is_own = read(&path).is_ok_and(|old| conversation.continues(&old));

@@ -319,7 +319,8 @@ impl InEffect<'_> {
     }
 }
 
-/// Takes the settings of a saved conversation into `args`. Those that `args` has already stay if `keeps_given`.
+/// Takes the settings of a saved conversation into `args`. Those that `args` has already stay if `keeps_given`;
+/// otherwise, what isn't saved is back at its default.
 /// Returns a sentence for each one that cannot be taken.
 pub(crate) fn restore(
     args: &mut AnswerArgs,
@@ -327,6 +328,11 @@ pub(crate) fn restore(
     keeps_given: bool,
 ) -> Vec<String> {
     let mut problems = Vec::new();
+    if !keeps_given {
+        for name in &NAMES[names::SAVED] {
+            reset(args, name);
+        }
+    }
     for (typed, value) in saved {
         let taken = names::find(typed).and_then(|name| {
             if keeps_given && values::given(args, name).is_some() {

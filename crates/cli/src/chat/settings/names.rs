@@ -84,8 +84,9 @@ const WORDS: [(&str, &str, &str); 12] = [
 ];
 
 /// Options of the command line that cannot change after the model is loaded, and other names of them.
-const FIXED: [(&str, &[&str]); 8] = [
+const FIXED: [(&str, &[&str]); 9] = [
     ("--ctx", &["ctx", "numctx", "nctx", "ctxsize", "context", "contextlength", "contextsize"]),
+    ("--device", &["device", "gpulayers"]),
     ("--threads", &["threads", "numthread", "numthreads", "nthreads"]),
     ("--exact", &["exact"]),
     ("--kv-bits", &["kvbits"]),
