@@ -5,7 +5,7 @@ mod library;
 pub use library::{LibraryModel, library};
 pub(crate) use library::{base_name, checkpoint_of_gguf};
 
-use crate::aliases::Alias;
+use crate::aliases::{ALIASES, Alias};
 use crate::error::Result;
 use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
@@ -73,17 +73,24 @@ impl PairTable {
         name.contains('/') || Alias::find(name).is_some() || self.repo(name).is_some()
     }
 
-    /// Returns up to three names that are like `name`: those of the same model and size, else other sizes of it,
-    /// the nearest first.
+    /// Returns up to three names that are like `name`: those of the same model whose tags begin with this one or differ
+    /// by a letter, else those of the same size, else other sizes, the nearest first.
     pub fn similar(&self, name: &str) -> Vec<String> {
         let (wanted, tag) = name.split_once(':').unwrap_or((name, ""));
         let own = self.own.iter().map(|pair| (pair.ollama.as_str(), None));
+        let aliases = ALIASES.iter().map(|alias| (alias.ollama, None));
         let known = library().iter().map(|model| (model.names[0], Some(model.billions)));
-        let shown: Vec<(&str, Option<f64>)> = own.chain(known).collect();
+        let shown: Vec<(&str, Option<f64>)> = own.chain(aliases).chain(known).collect();
+        let mut mistyped: Vec<(usize, &str)> = Vec::new();
         let mut sizes: Vec<(f64, &str)> = Vec::new();
         for &(known, billions) in &shown {
             let Some((base, known_tag)) = known.split_once(':') else { continue };
             if base.eq_ignore_ascii_case(wanted) {
+                let lower = tag.to_lowercase();
+                let begins = !tag.is_empty() && known_tag.to_lowercase().starts_with(&lower);
+                if begins || tag.len() > 1 && distance(tag, known_tag) == 1 {
+                    mistyped.push((known_tag.len().abs_diff(tag.len()), known));
+                }
                 let size = billions_of(known_tag).or(billions);
                 let ratio = billions_of(tag).zip(size).map(|(tag, size)| (tag / size).ln().abs());
                 sizes.push((ratio.unwrap_or(f64::INFINITY), known));
@@ -91,6 +98,11 @@ impl PairTable {
         }
         if sizes.is_empty() {
             return similar(name, shown.into_iter().map(|(known, _)| known));
+        }
+        if billions_of(tag).is_none() && !mistyped.is_empty() {
+            mistyped.sort_unstable();
+            mistyped.dedup();
+            return mistyped.into_iter().take(3).map(|(_, known)| known.to_owned()).collect();
         }
         sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
         let is_exact = |&(ratio, _): &(f64, &str)| ratio < SAME_SIZE;
@@ -223,6 +235,11 @@ mod tests {
         let table = PairTable::default();
         // The same size with another quantization, else the nearest sizes.
         assert_eq!(table.similar("qwen3:8b-q8_0"), ["qwen3:8b"]);
+        assert_eq!(table.similar("qwen3:8"), ["qwen3:8b"]);
+        assert_eq!(table.similar("gemma3:4")[0], "gemma3:4b");
+        for typed in ["smollm2:135", "SmolLM2:135mm", "smollm2:35m"] {
+            assert_eq!(table.similar(typed)[0], "smollm2:135m", "{typed}");
+        }
         assert_eq!(table.similar("qwen3:7b"), ["qwen3:8b", "qwen3:4b", "qwen3:4b-instruct"]);
         assert_eq!(table.similar("llama3.2:7b"), ["llama3.2:3b", "llama3.2:1b"]);
         assert_eq!(table.similar("llama3.2:nosuch"), ["llama3.2:1b", "llama3.2:3b"]);

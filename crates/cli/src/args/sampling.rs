@@ -39,7 +39,7 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<u64>(0..=u64::MAX))]
     pub seed: Option<u64>,
 
-    /// Divide the logits of repeated tokens by this; 1 means off [default: the model's own, or 1]
+    /// Divide the logits of repeated tokens by this; 1 means off [default: the model's own, but 1 at temperature 0, or if it has none]
     #[arg(
         long,
         visible_alias = "repeat-penalty",

@@ -24,11 +24,16 @@ pub(crate) fn download(
     agree: &mut dyn FnMut(&PullPlan) -> ControlFlow<()>,
     context: &Context,
 ) -> anyhow::Result<Pulled> {
-    let mut decisions = Decisions { inspect: &inspect, agree };
+    let mut begun = false;
+    let mut agree = |plan: &PullPlan| {
+        begun = true;
+        agree(plan)
+    };
+    let mut decisions = Decisions { inspect: &inspect, agree: &mut agree };
     let locations = &context.settings.locations;
     let result = mlxk_hub::pull(request, locations, hub, progress, &mut decisions);
     progress.finish();
-    if let Err(HubError::Cancelled) = &result {
+    if let (Err(HubError::Cancelled), true) = (&result, begun) {
         let revision = request.revision.iter().map(|revision| format!("@{revision}"));
         progress.note(&format!(
             "Interrupted. Resume with `mlxk pull {}{}`",
