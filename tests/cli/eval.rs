@@ -151,7 +151,7 @@ fn what_is_wrong_with_a_file_is_one_sentence() {
         ("key.jsonl", &[], 1, &["key.jsonl`, question 2: its answer `C` is not one of A, B"]),
         ("field.jsonl", &[], 1, &["question 2: missing field `choices`"]),
         ("secret.jsonl", &[], 1, &["question 1: it has no label; use the validation file"]),
-        ("letter.csv", &[], 1, &["letter.csv`, question 1: its last field `E`", "4 choices"]),
+        ("letter.csv", &[], 1, &["letter.csv`, question 1: its last field `E`", "it has 4"]),
         (
             "astronomy_test.csv",
             &["--shots", "1", "--examples", &name("history_dev.csv")],

@@ -149,7 +149,7 @@ fn invalid_options_are_one_sentence() {
     let name = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let cases: [(&str, &[&str], i32, &[&str]); 15] = [
         ("empty", &[], 1, &["empty` is empty"]),
-        ("one", &[], 1, &["1 tokens, but at least 2"]),
+        ("one", &[], 1, &["at least 2 tokens are needed to score one, but it has 1"]),
         ("binary", &[], 1, &["binary`", "not UTF-8", "byte 2"]),
         ("missing", &[], 1, &["Cannot read", "missing`"]),
         ("text", &["--window", "600"], 2, &["600", "at most 512"]),

@@ -49,7 +49,7 @@ pub(super) fn question_of_line(fields: &[&str], subject: &str) -> Result<Questio
     let answer = (0..choices.len()).find(|&index| letter.trim() == letter_of(index));
     let answer = answer.ok_or_else(|| {
         format!(
-            "its last field `{letter}` is not the letter of one of its {} choices",
+            "its last field `{letter}` is not the letter of a choice, of which it has {}",
             choices.len()
         )
     })?;
@@ -74,13 +74,13 @@ fn build(
     subject: String,
 ) -> Result<Question, String> {
     if !(2..=MAX_CHOICES).contains(&choices.len()) {
-        return Err(format!(
-            "it has {} choices, but 2 to {MAX_CHOICES} are possible",
-            choices.len()
-        ));
+        return Err(format!("it needs 2 to {MAX_CHOICES} choices, but has {}", choices.len()));
     }
     if answer >= choices.len() {
-        return Err(format!("its answer is {answer}, but it has {} choices", choices.len()));
+        return Err(format!(
+            "its answer is {answer}, but its last choice is {}",
+            choices.len() - 1
+        ));
     }
     let mut prompt = question.trim().to_owned();
     for (index, choice) in choices.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use mlxk_engine::choices::Likelihoods;
-use mlxk_engine::perplexity::{Estimate, SURE};
+use mlxk_engine::perplexity::Estimate;
 
 use super::{Format, Question, Task};
 
@@ -81,23 +81,60 @@ impl Score {
 
     /// Returns the ends of the 99 % confidence interval of `acc`.
     pub fn acc_interval(&self) -> [f64; 2] {
-        interval(self.acc.mean, self.questions)
+        interval_of(self.acc.mean, self.questions)
     }
 
     /// Returns the same of `acc_norm`.
     pub fn acc_norm_interval(&self) -> Option<[f64; 2]> {
-        self.acc_norm.map(|share| interval(share.mean, self.questions))
+        self.acc_norm.map(|share| interval_of(share.mean, self.questions))
     }
 }
 
-/// Returns the ends of the 99 % confidence interval of a share of `count` answers, by Wilson's formula. Unlike a number
-/// of standard errors, it is also valid for few answers and for shares of 0 and 1.
-fn interval(share: f64, count: usize) -> [f64; 2] {
-    let (count, square) = (count as f64, SURE * SURE);
-    let center = share + square / (2.0 * count);
-    let half = SURE * (share * (1.0 - share) / count + square / (4.0 * count * count)).sqrt();
-    let end = |end: f64| (end / (1.0 + square / count)).clamp(0.0, 1.0);
-    [end(center - half), end(center + half)]
+/// Returns the ends of the 99 % confidence interval of a share of `count` answers.
+fn interval_of(share: f64, count: usize) -> [f64; 2] {
+    let right = (share * count as f64).round() as usize;
+    [lower_end(right, count), 1.0 - lower_end(count - right, count)]
+}
+
+/// Returns the lower end of the exact interval by Clopper and Pearson (Biometrika 26, 1934) for `right` of `count`
+/// answers: the probability of a correct answer with which so many are correct in 0.5 % of all cases. Unlike a number
+/// of standard errors, it is also valid for few answers.
+fn lower_end(right: usize, count: usize) -> f64 {
+    /// Bisections, to the last bit of an `f64`.
+    const STEPS: usize = 60;
+    if right == 0 {
+        return 0.0;
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..STEPS {
+        let middle = f64::midpoint(low, high);
+        if at_least(right, count, middle) < LEAST_PROBABILITY / 2.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+/// Returns the probability that at least `least` of `count` answers are correct, each with the probability `p`.
+fn at_least(least: usize, count: usize, p: f64) -> f64 {
+    let (right, wrong) = (p.ln(), (-p).ln_1p());
+    coefficients(count)
+        .enumerate()
+        .skip(least)
+        .map(|(k, it)| (it + k as f64 * right + (count - k) as f64 * wrong).exp())
+        .sum()
+}
+
+/// Returns the logarithms of the binomial coefficients of `count`, because the numbers are too large themselves.
+fn coefficients(count: usize) -> impl Iterator<Item = f64> {
+    (0..=count).scan(0.0_f64, move |sum, k| {
+        if k > 0 {
+            *sum += ((count - k + 1) as f64 / k as f64).ln();
+        }
+        Some(*sum)
+    })
 }
 
 /// Summarizes the answers to tasks of one format, weighted by their number of questions. The standard error is
@@ -112,7 +149,7 @@ pub fn score(parts: &[(&Task, &[Answered])]) -> Score {
     let weighted = parts.iter().map(|(task, _)| task.chance() * task.questions.len() as f64);
     let chance = weighted.sum::<f64>() / questions as f64;
     let main = acc_norm.as_ref().unwrap_or(&acc).mean;
-    let is_guessing = interval(main, questions)[0] <= chance;
+    let is_guessing = interval_of(main, questions)[0] <= chance;
     let cut = pairs().filter(|(_, it)| it.was_cut).count();
     Score { acc, acc_norm, questions, cut, is_guessing }
 }
@@ -184,15 +221,8 @@ pub fn difference(parts: &[(&Task, &[Answered], &[Answered])]) -> Difference {
 /// answers correctly: the exact sign test, two-sided, which is McNemar's test for pairs.
 fn sign_test(better: usize, worse: usize) -> f64 {
     let (count, fewer) = (better + worse, better.min(worse));
-    // Logarithms of binomial coefficients, one after the other, because the numbers are too large themselves.
-    let mut coefficient = 0.0_f64;
-    let mut total = 0.0;
-    for k in 0..=fewer {
-        if k > 0 {
-            coefficient += ((count - k + 1) as f64 / k as f64).ln();
-        }
-        total += (coefficient - count as f64 * std::f64::consts::LN_2).exp();
-    }
+    let half = count as f64 * std::f64::consts::LN_2;
+    let total: f64 = coefficients(count).take(fewer + 1).map(|it| (it - half).exp()).sum();
     (2.0 * total).min(1.0)
 }
 
@@ -201,19 +231,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_reach_beyond_shares_of_all_and_none() {
-        // Roots of (p − share)² = SURE² · p · (1 − p) / count.
-        for (share, count) in [(0.0, 4), (1.0, 4), (0.5, 8), (0.875, 8), (0.3, 1000)] {
-            let ends = interval(share, count);
-            for end in ends {
-                let distance = (end - share).powi(2);
-                let variance = SURE * SURE * end * (1.0 - end) / count as f64;
-                assert!((distance - variance).abs() < 1e-12, "{share} of {count}: {ends:?}");
+    fn intervals_are_those_of_clopper_and_pearson() {
+        // From scipy.stats.binomtest(right, count).proportion_ci(0.99, "exact").
+        for (right, count, expected) in [
+            (0, 4_u32, [0.0, 0.7340852051527506]),
+            (3, 3_u32, [0.17099759466766967, 1.0]),
+            (4, 8_u32, [0.09986722757923479, 0.9001327724207652]),
+            (7, 8_u32, [0.3684828603592382, 0.9993736285246274]),
+            (300, 1000_u32, [0.2632059922479986, 0.33872720619115065]),
+            (9000, 14042_u32, [0.630424254629256, 0.6513485071000132]),
+        ] {
+            let found = interval_of(f64::from(right) / f64::from(count), count as usize);
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-9, "{right} of {count}: {found}");
             }
-            assert!(ends[0] <= share && share <= ends[1], "{ends:?}");
         }
-        let [none, some] = interval(0.0, 4);
-        assert!(none.abs() < 1e-12 && (0.6..0.65).contains(&some), "{some}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub enum PerplexityError {
     WindowTooLong { window: usize, context: usize },
     /// The text is too short to score a token.
     #[error(
-        "The text is too short: it has {tokens} tokens, but at least {needed} are needed to score one"
+        "The text is too short: at least {needed} tokens are needed to score one, but it has {tokens}"
     )]
     TooShort {
         tokens: usize,

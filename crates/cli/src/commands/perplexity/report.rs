@@ -76,7 +76,13 @@ impl Report<'_> {
         let exact = |exact: bool| if exact { " (exact)" } else { "" };
         line("Model", format!("{}{}", self.model, exact(self.exact)))?;
         let file = self.file.display();
-        line("Text", format!("{file}, {} tokens, {} bytes", self.tokens, self.text_bytes))?;
+        let (tokens_of_text, all) = (count(self.tokens, "token"), self.text_bytes);
+        let end = self.evaluation.scores.last().map_or(all, |score| score.end_byte);
+        let text = match all - end.min(all) {
+            0 => format!("{file}, {tokens_of_text}, {all} bytes"),
+            _ => format!("{file}, the first {tokens_of_text} of {all} bytes"),
+        };
+        line("Text", text)?;
         let (window, stride) = (self.windows.window(), self.windows.stride());
         line("Windows", format!("{windows} of up to {window} tokens, stride {stride}"))?;
         line("Scored", format!("{}, {}", count(*tokens, "token"), count(*bytes, "byte")))?;

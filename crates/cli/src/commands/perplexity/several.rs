@@ -55,6 +55,7 @@ pub(super) fn run(
     let windows = Windows::new(window, stride, args.min_context)
         .map_err(|error| UsageError(error.to_string()))?;
     let mut measured: Vec<Measured> = Vec::new();
+    let text_bytes = text.len();
     let mut text = text;
     for (resolved, facts) in found {
         let model = score(args, &resolved, facts, (text, windows), measured.first(), context)?;
@@ -64,7 +65,7 @@ pub(super) fn run(
         }
         measured.push(model);
     }
-    let report = table::Report { args, text, windows, models: &measured };
+    let report = table::Report { args, text, text_bytes, windows, models: &measured };
     if args.json {
         report.write_json()?;
     } else {

@@ -14,6 +14,8 @@ pub(super) struct Report<'a> {
     pub(super) args: &'a PerplexityArgs,
     /// The text that every model read.
     pub(super) text: &'a str,
+    /// Bytes of the whole text.
+    pub(super) text_bytes: usize,
     pub(super) windows: Windows,
     pub(super) models: &'a [Measured],
 }
@@ -35,10 +37,14 @@ impl Report<'_> {
     /// Writes a row for each model, and the answer in a sentence.
     pub(super) fn write_table(&self) -> anyhow::Result<()> {
         let (file, bytes) = (self.args.file.display(), self.text.len());
+        let bytes = match self.text_bytes {
+            all if all == bytes => format!("{bytes} bytes"),
+            all => format!("the first {bytes} of {all} bytes"),
+        };
         let (window, stride) = (self.windows.window(), self.windows.stride());
         let mut out = output::stdout();
         out.line(format_args!(
-            "{file}, {bytes} bytes, in windows of up to {window} tokens with a stride of {stride}"
+            "{file}, {bytes}, in windows of up to {window} tokens with a stride of {stride}"
         ))?;
         out.line("")?;
         // The table locks standard output itself.
