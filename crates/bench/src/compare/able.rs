@@ -12,17 +12,21 @@ pub fn unable(
     count: &dyn Fn(&str) -> Option<usize>,
 ) -> Option<Failure> {
     let tokens = count(workload.prompt.text()).filter(|tokens| *tokens >= context)?;
+    let shorter = match workload.has_users_prompt() {
+        true => "a shorter `--prompt`",
+        false => "a shorter text with `--prompt-tokens` or `--contexts`",
+    };
     let (what, suggestion) = if context < longest {
-        ("the context", "Raise `--ctx`, or choose a shorter text")
+        ("the context", format!("Raise `--ctx`, or choose {shorter}"))
     } else {
-        ("the model's longest context", "Choose a shorter text")
+        ("the model's longest context", format!("Choose {shorter}"))
     };
     Some(Failure::new(
         format!(
             "The prompt of `{}` has {tokens} tokens, which don't fit into {what} of {context} tokens",
             workload.name
         ),
-        format!("{suggestion} with `--prompt-tokens` or `--contexts`"),
+        suggestion,
     ))
 }
 

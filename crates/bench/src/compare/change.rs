@@ -118,6 +118,7 @@ pub fn changes(base: &Value, now: &Value, unequal: bool) -> Result<Changes, Chan
                 "" => what.to_owned(),
                 place => format!("`{place}` of {what}"),
             };
+            let shown = if is_setting { shown_setting } else { shown };
             let (first, second) = (shown(first), shown(second));
             return Err(ChangeError::Unequal { what, first, second, is_setting });
         }
@@ -179,7 +180,7 @@ fn add_traits(name: &str, value: &Value, found: &mut Vec<(String, String)>) {
 /// Returns a sentence for each setting that differs.
 fn unlike_settings(what: &str, first: &Value, second: &Value) -> Vec<String> {
     let told = |what: &str, first: &Value, second: &Value| {
-        let (first, second) = (shown(first), shown(second));
+        let (first, second) = (shown_setting(first), shown_setting(second));
         format!("{what} is {first} in the first report and {second} in the second")
     };
     let (Value::Object(a), Value::Object(b)) = (first, second) else {
@@ -211,15 +212,23 @@ fn difference<'a>(first: &'a Value, second: &'a Value) -> (String, &'a Value, &'
                 None => (String::new(), first, second),
             }
         }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+        (Value::Array(a), Value::Array(b)) if names(a) == names(b) => {
             let pairs = a.iter().zip(b).enumerate();
             match pairs.into_iter().find(|(_, (first, second))| first != second) {
-                Some((index, (first, second))) => inside(&(index + 1).to_string(), first, second),
+                Some((index, (first, second))) => {
+                    let name = first["name"].as_str().map(str::to_owned);
+                    inside(&name.unwrap_or_else(|| (index + 1).to_string()), first, second)
+                }
                 None => (String::new(), first, second),
             }
         }
         _ => (String::new(), first, second),
     }
+}
+
+/// Returns the names of the items of a list.
+fn names(items: &[Value]) -> Vec<Option<&str>> {
+    items.iter().map(|item| item["name"].as_str()).collect()
 }
 
 /// Returns a value as people write it, shortened. A list is given by the names in it.
@@ -236,6 +245,11 @@ fn shown(value: &Value) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+/// Returns the value of a setting. One that nobody chose has none.
+fn shown_setting(value: &Value) -> String {
+    if value.is_null() { "default".to_owned() } else { shown(value) }
 }
 
 /// Returns the change of a series, if there are samples.
@@ -386,7 +400,7 @@ mod tests {
         };
         let chat = |prompt: &str| json!([{"name": "chat", "prompt": {"text": prompt}}]);
         let told = of(&with(chat("a")), &with(chat("b"))).unwrap_err().to_string();
-        assert!(told.contains("`1.prompt.text` of the workload is `a` in"), "{told}");
+        assert!(told.contains("`chat.prompt.text` of the workload is `a` in"), "{told}");
         let more = json!([{"name": "chat"}, {"name": "code"}]);
         let told = of(&with(chat("a")), &with(more)).unwrap_err().to_string();
         assert!(told.contains("the workload is `chat` in the first and `chat, code`"), "{told}");

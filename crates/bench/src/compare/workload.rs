@@ -93,17 +93,25 @@ pub(super) fn is_repeated(workloads: &[Workload], index: usize) -> bool {
     })
 }
 
+/// Name of the workload with the user's prompt.
+const CHAT: &str = "chat";
+
 impl Workload {
     /// One turn of a conversation.
     pub fn chat(prompt: &str, max_tokens: usize) -> Self {
         let prompt = Prompt::Chat(prompt.to_owned());
-        Self { name: "chat".into(), prompt, before: None, clients: 1, max_tokens }
+        Self { name: CHAT.into(), prompt, before: None, clients: 1, max_tokens }
     }
 
     /// A program to continue.
     pub fn code(max_tokens: usize) -> Self {
         let prompt = Prompt::Raw(CODE.to_owned());
         Self { name: "code".into(), prompt, before: None, clients: 1, max_tokens }
+    }
+
+    /// Returns `true` if the user wrote the prompt, and `false` if it was made.
+    pub(super) fn has_users_prompt(&self) -> bool {
+        self.name == CHAT || self.clients > 1
     }
 
     /// A text of about `tokens` tokens and a question about it. `count` counts tokens.

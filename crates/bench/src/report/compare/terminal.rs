@@ -33,7 +33,11 @@ pub fn terminal(report: &CompareReport, icons: Icons, width: usize) -> String {
     add(&mut text, format_args!("{}\n", icons.before("🏆", "BENCHMARK RESULTS")));
     add(&mut text, format_args!("{}\n", "=".repeat(RULE.min(width))));
     let Some((ours, others)) = report.sides.split_first() else { return text };
-    let main = report.options.workloads.first().map_or("", |it| it.name.as_str());
+    // The only workload needs no name.
+    let main = match report.options.workloads.as_slice() {
+        [only] => only.name.as_str(),
+        _ => "",
+    };
     for side in others {
         results(&mut text, side, main, "📊", icons);
     }
@@ -60,7 +64,7 @@ pub fn terminal(report: &CompareReport, icons: Icons, width: usize) -> String {
     text
 }
 
-/// Writes the results of a side. Those of the main workload come first, without its name.
+/// Writes the results of a side. Those of the `main` workload have no name.
 fn results(text: &mut String, side: &Side, main: &str, icon: &str, icons: Icons) {
     let title = format!("{} RESULTS:", side.title.to_uppercase());
     add(text, format_args!("{}\n", icons.before(icon, &title)));
@@ -161,18 +165,23 @@ fn comparison(text: &mut String, report: &CompareReport, ours: &Side, other: &Si
         return;
     }
     let workload = report.options.workloads.first().map(|it| it.name.as_str());
+    let several = report.options.workloads.len() > 1;
+    let of_first = |label: &str| match workload {
+        Some(name) if several => format!("{label}, {name}"),
+        _ => label.to_owned(),
+    };
     let mut ratio = |measure, workload: Option<&str>, icon: &str, label: &str| {
         let is_it = |it: &&&Comparison| it.measure == measure && it.workload.as_deref() == workload;
         if let Some(found) = judged.iter().find(is_it) {
             line(icon, label, verdict::sentence(report, found, &ours.title));
         }
     };
-    ratio(Measure::EffectiveTokensPerSecond, workload, "🏃", "Speed");
-    ratio(Measure::TotalSeconds, workload, "⏰", "Time");
+    ratio(Measure::EffectiveTokensPerSecond, workload, "🏃", &of_first("Speed"));
+    ratio(Measure::TotalSeconds, workload, "⏰", &of_first("Time"));
     ratio(Measure::LoadSeconds, None, "📂", "Load");
     ratio(Measure::ColdFirstTokenSeconds, None, "🧊", "First Token, cold");
-    ratio(Measure::FirstTokenSeconds, workload, "🔥", "First Token, warm");
-    ratio(Measure::DecodeTokensPerSecond, workload, "📤", "Decode");
+    ratio(Measure::FirstTokenSeconds, workload, "🔥", &of_first("First Token, warm"));
+    ratio(Measure::DecodeTokensPerSecond, workload, "📤", &of_first("Decode"));
     for more in report.options.workloads.iter().skip(1) {
         let name = more.name.as_str();
         ratio(Measure::EffectiveTokensPerSecond, Some(name), "🏃", &format!("Speed, {name}"));

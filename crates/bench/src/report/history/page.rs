@@ -68,8 +68,8 @@ fn plot(html: &mut String, track: &Track, course: &Course) {
         escape(&capital(&name(course))),
         escape(&last),
         shapes(track, course),
-        escape(course.points.first().map_or("", |point| &track.reports[point.report].name)),
-        escape(course.points.last().map_or("", |point| &track.reports[point.report].name)),
+        escape(track.reports.first().map_or("", |report| &report.name)),
+        escape(track.reports.last().map_or("", |report| &report.name)),
     );
 }
 

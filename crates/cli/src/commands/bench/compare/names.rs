@@ -28,11 +28,12 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
     let ollama_of = |ours: &str| names::in_ollama(ours, context);
     match (&args.model, &args.mlx_model) {
         (Some(ollama), Some(ours)) => {
-            Ok(Names { ollama: Some(ollama.clone()), ours: ours.clone() })
+            let named = without_tag(ollama, args, context).and_then(|names| names.ollama);
+            Ok(Names { ollama: named.or_else(|| Some(ollama.clone())), ours: ours.clone() })
         }
         (Some(ollama), None) => match without_tag(ollama, args, context) {
             Some(names) => Ok(names),
-            None => match ours_of(ollama) {
+            None => match ours_of(ollama).or_else(|| here(ollama, context)) {
                 Some(ours) => Ok(Names { ollama: Some(ollama.clone()), ours }),
                 None => Err(UsageError(format!(
                     "No MLX model is known for the Ollama name `{ollama}`; pass one with \
@@ -59,14 +60,20 @@ pub(super) fn of(args: &CompareArgs, context: &Context) -> anyhow::Result<Names>
     }
 }
 
+/// Returns our name of the model that a name without a tag means in the other commands: one on this machine, or the
+/// starter model.
+fn here(name: &str, context: &Context) -> Option<String> {
+    let starter = || Alias::find(name).map(|alias| alias.name.to_owned());
+    resolve::name_here(name, context).or_else(starter)
+}
+
 /// Returns the names of the model that a name without a tag means in the other commands, if Ollama has a name for it:
 /// one on this machine, or the starter model. A running server has names of its own.
 fn without_tag(name: &str, args: &CompareArgs, context: &Context) -> Option<Names> {
     if name.contains(':') || args.vs.iter().any(|peer| matches!(peer, Peer::Openai(_))) {
         return None;
     }
-    let starter = || Alias::find(name).map(|alias| alias.name.to_owned());
-    let ours = resolve::name_here(name, context).or_else(starter)?;
+    let ours = here(name, context)?;
     let ollama = names::in_ollama(&ours, context)?;
     Some(Names { ollama: Some(ollama), ours })
 }

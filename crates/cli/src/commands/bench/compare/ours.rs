@@ -7,6 +7,7 @@ use mlxk_bench::compare::{Engine, EngineKind, Entry, ServerCommand, ServerWay, S
 use mlxk_bench::model::ModelFacts;
 use mlxk_bench::synthetic::{RowEncoding, Synthetic};
 use mlxk_engine::{LoadOptions, MemoryPlan};
+use mlxk_hub::Reference;
 use mlxk_tensor::Mode;
 use mlxk_text::Tokenizer;
 use tempfile::TempDir;
@@ -36,7 +37,9 @@ pub(super) fn find(args: &CompareArgs, names: &Names, context: &Context) -> anyh
     if let Some(shape) = &args.synthetic {
         return synthetic(shape, context);
     }
-    let found = resolve::find(&names.ours, !args.skip_pull, context)?;
+    // The import of a file on this machine is no download.
+    let is_file = matches!(names.ours.parse(), Ok(Reference::Gguf(_) | Reference::Ollama(_)));
+    let found = resolve::find(&names.ours, is_file || !args.skip_pull, context)?;
     check(&found.path)?;
     of(found.name, found.path)
 }

@@ -26,9 +26,9 @@ pub(super) fn of(args: &CompareArgs, count: Count<'_>) -> Vec<Workload> {
     let mut kinds = args.workload.clone();
     if kinds.is_empty() {
         kinds.push(WorkloadName::Chat);
-        if !args.contexts.is_empty() {
-            kinds.push(WorkloadName::Document);
-        }
+    }
+    if !args.contexts.is_empty() {
+        kinds.push(WorkloadName::Document);
     }
     let mut workloads: Vec<Workload> = Vec::new();
     for kind in kinds {
@@ -61,10 +61,11 @@ fn depths(args: &CompareArgs, otherwise: usize) -> Vec<usize> {
     }
 }
 
-/// Returns the context length for the longest workload, at most `most`.
+/// Returns the context length for the longest workload of those that fit into `most` tokens.
 pub(super) fn context(workloads: &[Workload], count: Count<'_>, most: usize) -> usize {
-    let needed = workloads.iter().map(|it| length(it.prompt.text(), count) + it.max_tokens);
-    let longest = needed.max().unwrap_or(0) + AROUND;
+    let lengths = workloads.iter().map(|it| (length(it.prompt.text(), count), it.max_tokens));
+    let fitting = lengths.filter(|(prompt, _)| *prompt < most);
+    let longest = fitting.map(|(prompt, answer)| prompt + answer).max().unwrap_or(most) + AROUND;
     longest.max(LEAST_CONTEXT).next_multiple_of(256).min(most)
 }
 
