@@ -76,6 +76,9 @@ impl PairTable {
     /// Returns up to three names that are like `name`: those of the same model whose tags begin with this one or differ
     /// by a letter, else those of the same size, else other sizes, the nearest first.
     pub fn similar(&self, name: &str) -> Vec<String> {
+        if let Some(same) = self.without_marks(name) {
+            return vec![same.to_owned()];
+        }
         let (wanted, tag) = name.split_once(':').unwrap_or((name, ""));
         let own = self.own.iter().map(|pair| (pair.ollama.as_str(), None));
         let aliases = ALIASES.iter().map(|alias| (alias.ollama, None));
@@ -112,10 +115,28 @@ impl PairTable {
         sizes.into_iter().take(3).map(|(_, known)| known.to_owned()).collect()
     }
 
-    /// Returns the name without a tag that `name` is probably meant to be, if it is mistyped.
+    /// Returns the name that `name` is probably meant to be, if it is mistyped: one with other marks between the same
+    /// letters and digits, or else one without a tag.
     pub fn misspelt(&self, name: &str) -> Option<String> {
+        if let Some(same) = self.without_marks(name) {
+            return Some(same.to_owned());
+        }
         let alike = self.families().filter(|family| is_typo(name, family));
         alike.min_by_key(|family| distance(name, family)).map(str::to_owned)
+    }
+
+    /// Returns the name that has the same letters and digits, and other marks between them, such as `llama3.2:1b` for
+    /// `llama3.2-1b`.
+    fn without_marks(&self, name: &str) -> Option<&str> {
+        let bare = |text: &str| -> String {
+            let kept = text.chars().filter(char::is_ascii_alphanumeric);
+            kept.map(|c| c.to_ascii_lowercase()).collect()
+        };
+        let wanted = bare(name);
+        let own = self.own.iter().map(|pair| pair.ollama.as_str());
+        let aliases = ALIASES.iter().map(|alias| alias.ollama);
+        let known = library().iter().flat_map(|model| model.names.iter().copied());
+        own.chain(aliases).chain(known).find(|known| bare(known) == wanted)
     }
 
     /// Returns up to three names without a tag that differ from `name` by their version only, such as those of
@@ -235,6 +256,7 @@ mod tests {
         let table = PairTable::default();
         // The same size with another quantization, else the nearest sizes.
         assert_eq!(table.similar("qwen3:8b-q8_0"), ["qwen3:8b"]);
+        assert_eq!(table.similar("qwen2.5-coder:15b"), ["qwen2.5-coder:1.5b"]);
         assert_eq!(table.similar("qwen3:8"), ["qwen3:8b"]);
         assert_eq!(table.similar("gemma3:4")[0], "gemma3:4b");
         for typed in ["smollm2:135", "SmolLM2:135mm", "smollm2:35m"] {
@@ -264,6 +286,9 @@ mod tests {
             ("mistrel", Some("mistral")),
             ("lama3.2", Some("llama3.2")),
             ("lamma3.2", Some("llama3.2")),
+            ("llama3.2-1b", Some("llama3.2:1b")),
+            ("Qwen2.5-Coder1.5b", Some("qwen2.5-coder:1.5b")),
+            ("smollm2_135m", Some("smollm2:135m")),
             ("deepseek-rl", None),
             ("Qwen3-8B-4bit", None),
             ("nosuch", None),
