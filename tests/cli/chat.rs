@@ -180,6 +180,7 @@ fn a_saved_conversation_continues_in_another_chat() {
     let mut session = Session::start_in(home, 100, &["--max-tokens", "10"]);
     session.say("/set seed 7");
     session.say("/load talk");
+    assert!(session.text().contains("`talk` stays as it is"), "{}", session.text());
     session.say("/set seed");
     assert!(session.text().contains("`seed` is random (default)"), "{}", session.text());
     assert!(session.text().contains("Loaded 2 messages"), "{}", session.text());
@@ -287,6 +288,8 @@ fn commands_are_completed_and_mistakes_are_explained() {
         ("/system off", "Removed the system prompt from the next answers"),
         ("/set system", "`system` is none"),
         ("/model nosuch", "nosuch"),
+        ("/model", "`/model NUMBER`"),
+        ("1", "the command is `/model 1`"),
         ("exit", "the command is `/bye`"),
         ("?", "the command is `/help`"),
     ] {

@@ -176,11 +176,15 @@ const ELSEWHERE: [(&[&str], &str); 3] = [
     (&["clear", "cls", "reset"], "/clear"),
 ];
 
-/// Returns the command that someone means who types nothing but one of these words.
-pub(super) fn elsewhere(line: &str) -> Option<&'static str> {
+/// Returns the command that someone means who types nothing but one of these words, or a number after `listed` has
+/// listed things by number.
+pub(super) fn instead(line: &str, listed: Option<&str>) -> Option<String> {
     let word = line.trim().to_ascii_lowercase();
+    if let (Some(command), Ok(number)) = (listed, word.parse::<usize>()) {
+        return Some(format!("{command} {number}"));
+    }
     let found = ELSEWHERE.iter().find(|(words, _)| words.contains(&word.as_str()));
-    found.map(|(_, command)| *command)
+    found.map(|(_, command)| (*command).to_owned())
 }
 
 /// Returns `true` if the quotes of a line are still open.
@@ -216,7 +220,10 @@ mod tests {
         assert_eq!(parse("/system \"\"\"a\nb\"\"\""), Ok(Command::System(Some("a\nb".into()))));
         assert_eq!(parse("/load"), Ok(Command::Load(None)));
         assert_eq!(parse("/file \"a b.txt\""), Ok(Command::File(Some("a b.txt".into()))));
-        assert_eq!((elsewhere(" Exit "), elsewhere("exit the room")), (Some("/bye"), None));
+        let bye = Some("/bye".to_owned());
+        assert_eq!((instead(" Exit ", None), instead("exit the room", None)), (bye, None));
+        assert_eq!(instead("2", Some("/model")).as_deref(), Some("/model 2"));
+        assert_eq!((instead("2", None), instead("two", Some("/load"))), (None, None));
         assert!(parse("/save").unwrap_err().contains("/save notes"));
         assert!(parse("/nosuch thing").unwrap_err().contains("`/nosuch`"));
         assert!(parse("/hist x").unwrap_err().contains("did you mean `/history`?"));

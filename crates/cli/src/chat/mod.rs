@@ -92,6 +92,8 @@ struct Chat<'a> {
     files: Vec<String>,
     /// The last line, if it was not sent because it looks like a command.
     unsent: Option<String>,
+    /// The command that has just listed things by number.
+    listed: Option<&'static str>,
     /// Tokens of the conversation after the last answer.
     used_tokens: usize,
     /// `true` if the user knows that the context is nearly full.
@@ -149,6 +151,7 @@ pub(crate) fn start(
         created: None,
         files: Vec::new(),
         unsent: None,
+        listed: None,
         used_tokens: 0,
         warned: false,
         silence: opening.silence,
@@ -251,7 +254,7 @@ impl Chat<'_> {
 
     /// Executes a line.
     fn take_line(&mut self, line: &str, editor: &mut Editor) -> anyhow::Result<Next> {
-        let unsent = self.unsent.take();
+        let (unsent, listed) = (self.unsent.take(), self.listed.take());
         let command = match command::parse(line) {
             Ok(command) => command,
             Err(problem) => {
@@ -265,7 +268,7 @@ impl Chat<'_> {
         }
         match command {
             Command::Say(text) => {
-                match command::elsewhere(&text).filter(|_| editor.is_terminal()) {
+                match command::instead(&text, listed).filter(|_| editor.is_terminal()) {
                     Some(meant) if unsent.as_deref() != Some(text.as_str()) => {
                         self.note(format_args!(
                         "Not sent: the command is `{meant}`. To send `{text}` as a message, type it again"

@@ -42,7 +42,8 @@ impl Chat<'_> {
         Ok(names)
     }
 
-    pub(super) fn list_models(&self) {
+    pub(super) fn list_models(&mut self) {
+        self.listed = Some("/model");
         let names = match self.models() {
             Ok(names) => names,
             Err(error) => return self.note(failure::message(&error)),
@@ -52,7 +53,7 @@ impl Chat<'_> {
             format!("{mark} {:>3}  {name}", index + 1)
         };
         let mut lines: Vec<String> = names.iter().enumerate().map(line).collect();
-        lines.push("To switch, type `/model NAME` or its number".to_owned());
+        lines.push("To switch, type `/model NAME` or `/model NUMBER`".to_owned());
         self.note(lines.join("\n"));
     }
 

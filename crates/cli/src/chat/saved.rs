@@ -77,13 +77,17 @@ impl Chat<'_> {
         let what =
             if conversation.turns() == 0 { " the system prompt and the settings" } else { "" };
         match write(&path, &conversation, Existing::Replace) {
-            Ok(()) => self.note(format_args!("Saved{what} to `{}`", path.display())),
+            Ok(()) => self.note(format_args!(
+                "Saved{what} to `{}`. To add what follows, save again",
+                path.display()
+            )),
             Err(error) => self.note(failure::message(&error)),
         }
         Ok(())
     }
 
-    pub(super) fn list_saved(&self) {
+    pub(super) fn list_saved(&mut self) {
+        self.listed = Some("/load");
         let entries = match self.keeper.folder.distinct() {
             Ok(entries) => entries,
             Err(error) => return self.note(failure::message(&error.into())),
@@ -99,7 +103,7 @@ impl Chat<'_> {
         if entries.len() > MAX_LISTED {
             text.push_str("`mlxk logs` lists all of them. ");
         }
-        self.note(text + "To continue one, type `/load NAME` or its number");
+        self.note(text + "To continue one, type `/load NAME` or `/load NUMBER`");
     }
 
     pub(super) fn load(&mut self, name: &str) {
@@ -134,6 +138,7 @@ impl Chat<'_> {
     /// Continues a conversation.
     pub(super) fn take_up(&mut self, loaded: Loaded) {
         self.keeper.file = loaded.continued();
+        let is_copy = self.keeper.file.is_none();
         self.keeper.is_private = false;
         let Loaded { conversation, entry } = loaded;
         self.begun = conversation.given.min(conversation.messages.len());
@@ -145,6 +150,12 @@ impl Chat<'_> {
             count(self.messages.len(), "message"),
             entry.name
         ));
+        if is_copy {
+            self.note(format_args!(
+                "`{0}` stays as it is; `/save {0}` adds what follows, and `chat -c` continues that in any case",
+                entry.name
+            ));
+        }
         if conversation.model != self.model.name {
             self.note(format_args!(
                 "This conversation was with `{0}`; `/model {0}` switches to it",
