@@ -54,10 +54,15 @@ pub(crate) fn script(shell: Shell, out: &mut Vec<u8>) -> io::Result<()> {
     };
     let mut written = Vec::new();
     shell.write_registration(env::COMPLETE, "mlxk", "mlxk", &program(), &mut written)?;
-    if name != Shell::Bash.to_string() {
-        return out.write_all(&written);
-    }
     let written = String::from_utf8_lossy(&written);
+    if name == Shell::Zsh.to_string() {
+        // Names of models are found in any case, which zsh would otherwise not show.
+        const ANY_CASE: &str = "_describe -V 'values' other -M 'm:{a-zA-Z}={A-Za-z}'";
+        return write!(out, "{}", written.replace("_describe -V 'values' other", ANY_CASE));
+    }
+    if name != Shell::Bash.to_string() {
+        return write!(out, "{written}");
+    }
     let (function, registration) = written.split_at(written.find("\nif ").unwrap_or(written.len()));
     let registration = registration.replace("-F _clap_complete_mlxk", "-F _mlxk");
     write!(out, "{function}{JOIN_WORDS}{registration}")

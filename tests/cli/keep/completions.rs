@@ -73,6 +73,7 @@ fn the_other_shells_ask_too() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (script, stderr) = streams(&world.mlxk(&["completions", shell]).assert().success());
         assert!(script.contains("COMPLETE") && stderr.is_empty(), "{shell}: {script}");
+        assert!(shell != "zsh" || script.contains("other -M "), "{script}");
         let mut command = world.mlxk(&["--", "mlxk", "run", "org/"]);
         command.env("COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n");
         let (words, stderr) = streams(&command.assert().success());
