@@ -230,6 +230,20 @@ fn variables_of_ollama_are_named_with_the_option_for_the_same() {
     assert_eq!(first, expected);
 }
 
+#[test]
+fn ollamas_address_is_named_unless_it_is_ours() {
+    let world = World::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (host, is_told) in [("http://localhost:PORT", false), ("0.0.0.0:PORT", true), ("box", true)]
+    {
+        let mut command = world.mlxk(&["server", "--port", &port]);
+        command.env("OLLAMA_HOST", host.replace("PORT", &port));
+        let (_, stderr) = streams(&command.assert().code(1));
+        assert_eq!(stderr.contains("`OLLAMA_HOST` doesn't move mlxk"), is_told, "{stderr}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_server_ends_although_nobody_reads_its_log() {

@@ -27,6 +27,9 @@ const OLLAMA_OPTIONS: [(&str, &str); 8] = [
     ("OLLAMA_ORIGINS", "--cors-origin"),
 ];
 
+/// Port of Ollama, if `OLLAMA_HOST` has none.
+const OLLAMA_PORT: u16 = 11434;
+
 /// Time between two checks for Ctrl-C.
 const WATCH: Duration = Duration::from_millis(50);
 
@@ -86,7 +89,16 @@ fn check(args: &ServerArgs, context: &Context) -> anyhow::Result<()> {
 /// Says which of Ollama's variables have no effect, and what has.
 fn note_variables_of_ollama(args: &ServerArgs, context: &Context) {
     let settings = &context.settings;
-    if let Some(host) = settings.ollama_host_instead(args.host.as_ref()) {
+    let ours = settings.server_address(args.host.as_ref(), args.port).ok();
+    let is_ours = |host: &&str| {
+        let theirs = host.parse::<Address>().ok();
+        theirs.zip(ours.as_ref()).is_some_and(|(theirs, (host, port))| {
+            let name = |host: &str| host.replace("localhost", "127.0.0.1");
+            name(&theirs.host) == name(host) && theirs.port.unwrap_or(OLLAMA_PORT) == *port
+        })
+    };
+    let instead = settings.ollama_host_instead(args.host.as_ref());
+    if let Some(host) = instead.filter(|host| !is_ours(host)) {
         let there = match host.parse::<Address>() {
             Ok(_) => format!("to listen there, pass `--host {host}` or set `MLXK_HOST`"),
             Err(_) => "choose an address with `--host` or `MLXK_HOST`".to_owned(),
