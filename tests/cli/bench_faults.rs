@@ -138,10 +138,13 @@ fn a_document_that_exceeds_the_context_is_not_sent() {
     );
     assert!(stderr.contains("`--prompt-tokens`") && !stderr.contains("`--ctx`"), "{stderr}");
     assert!(!stderr.contains("Turn"), "{stderr}");
+    let mut command = world.mlxk(&[&alone[..], &["--ctx", "3100"]].concat());
+    let (_, stderr) = streams(&command.env("OLLAMA_HOST", peer.address()).assert().code(2));
+    assert!(stderr.contains("`--ctx` is 3100, but `org/tiny` supports at most 512"), "{stderr}");
     for side in found["sides"].as_array().unwrap() {
         assert_eq!(side["workloads"].as_array().unwrap().len(), 1, "{side}");
         let error = side["failed_workloads"][0]["error"].as_str().unwrap();
-        assert!(error.contains("don't fit into the context of 256 tokens"), "{error}");
+        assert!(error.contains("the model's longest context of 512 tokens"), "{error}");
     }
     assert!(peer.asked().iter().all(|asked| !asked.body.to_string().contains("Summarize")));
 }

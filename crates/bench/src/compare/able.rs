@@ -16,10 +16,10 @@ pub fn unable(
         true => "a shorter `--prompt`",
         false => "a shorter text with `--prompt-tokens` or `--contexts`",
     };
-    let (what, suggestion) = if context < longest {
-        ("the context", format!("Raise `--ctx`, or choose {shorter}"))
+    let (what, context, suggestion) = if tokens < longest {
+        ("the context", context, format!("Raise `--ctx`, or choose {shorter}"))
     } else {
-        ("the model's longest context", format!("Choose {shorter}"))
+        ("the model's longest context", longest, format!("Choose {shorter}"))
     };
     Some(Failure::new(
         format!(

@@ -247,7 +247,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Returns the value of a setting. One that nobody chose has none.
+/// Returns the value of a setting. One that was left to its default has none.
 fn shown_setting(value: &Value) -> String {
     if value.is_null() { "default".to_owned() } else { shown(value) }
 }

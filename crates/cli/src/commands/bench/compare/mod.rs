@@ -47,6 +47,13 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         return Err(NothingToCompare { model: names.ours.clone() }.into());
     }
     let ours = ours::find(args, &names, context)?;
+    if let Some(tokens) = args.ctx.filter(|tokens| *tokens as usize > ours.max_positions) {
+        return Err(UsageError(format!(
+            "`--ctx` is {tokens}, but `{}` supports at most {} tokens",
+            ours.name, ours.max_positions
+        ))
+        .into());
+    }
     let tokenizer = Tokenizer::open(&ours.folder).ok();
     let count = |text: &str| Some(tokenizer.as_ref()?.encode(text, false).ok()?.len());
     let workloads = workloads::of(args, &count);

@@ -37,7 +37,7 @@ pub(super) fn find(args: &CompareArgs, names: &Names, context: &Context) -> anyh
     if let Some(shape) = &args.synthetic {
         return synthetic(shape, context);
     }
-    // The import of a file on this machine is no download.
+    // The import of a file on this machine downloads nothing.
     let is_file = matches!(names.ours.parse(), Ok(Reference::Gguf(_) | Reference::Ollama(_)));
     let found = resolve::find(&names.ours, is_file || !args.skip_pull, context)?;
     check(&found.path)?;
