@@ -12,7 +12,7 @@ use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{
     Cmd, ColorMode, CompletionType, Config, Event, EventHandler, Helper, KeyCode, KeyEvent,
-    Modifiers,
+    Modifiers, Movement,
 };
 
 use super::input_wrap::{InputWrap, Pending, unbroken, unmarked};
@@ -77,6 +77,17 @@ impl Editor {
         }));
         for key in [KeyEvent(KeyCode::Enter, Modifiers::ALT), KeyEvent::ctrl('J')] {
             editor.bind_sequence(key, EventHandler::Simple(Cmd::Newline));
+        }
+        // Where the text was broken to fit, these would otherwise stop.
+        for (key, command) in [
+            (KeyEvent::ctrl('A'), Cmd::Move(Movement::BeginningOfBuffer)),
+            (KeyEvent::ctrl('E'), Cmd::Move(Movement::EndOfBuffer)),
+            (KeyEvent(KeyCode::Home, Modifiers::NONE), Cmd::Move(Movement::BeginningOfBuffer)),
+            (KeyEvent(KeyCode::End, Modifiers::NONE), Cmd::Move(Movement::EndOfBuffer)),
+            (KeyEvent::ctrl('U'), Cmd::Kill(Movement::BeginningOfBuffer)),
+            (KeyEvent::ctrl('K'), Cmd::Kill(Movement::EndOfBuffer)),
+        ] {
+            editor.bind_sequence(key, EventHandler::Simple(command));
         }
         let wrap = EventHandler::Conditional(Box::new(InputWrap(pending)));
         editor.bind_sequence(Event::Any, wrap);
