@@ -77,7 +77,7 @@ impl Report<'_> {
         }
         output::stdout().line("")?;
         output::stdout().line(format_args!(
-            "In parentheses: the {:.0} % confidence interval",
+            "In parentheses: the {:.0} % confidence interval. After ±: the standard error.",
             100.0 * eval::CONFIDENCE
         ))?;
         let cut: usize =
@@ -157,7 +157,7 @@ impl Group<'_> {
         if format.is_normalized() {
             header.push("acc_norm");
         }
-        header.push("Verdict");
+        header.push(if format.is_normalized() { "Verdict (acc_norm)" } else { "Verdict" });
         let header = header.into_iter().map(str::to_owned).collect();
         let rows = self.report.models.iter().map(|model| self.row(model));
         table::print(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
