@@ -80,6 +80,8 @@ pub struct Point {
     pub upper_quartile: f64,
     /// `true` for a ratio that its report calls inconclusive, because the measurement was disturbed.
     pub inconclusive: bool,
+    /// `true` for a ratio that its report calls not significant.
+    pub not_significant: bool,
 }
 
 /// Sorts reports into tracks, and follows their figures. Reports without a time are in the order of their names.
@@ -160,6 +162,7 @@ fn track(reports: &[Named]) -> Track {
                 lower_quartile: summary.lower_quartile,
                 upper_quartile: summary.upper_quartile,
                 inconclusive: differs && disturbed && depends_on_pace(&name),
+                not_significant: ratio.is_some_and(|(_, is_same)| is_same),
             };
             match courses.iter_mut().find(|course| course.series == name) {
                 Some(course) => course.points.push(point),

@@ -134,6 +134,11 @@ impl Ratio {
 }
 
 impl Interval {
+    /// Widens the interval until it contains 1.
+    pub fn include_one(&mut self) {
+        (self.low, self.high) = (self.low.min(1.0), self.high.max(1.0));
+    }
+
     /// Returns `true` if there are enough samples to tell a difference from chance.
     pub fn decides(&self) -> bool {
         self.confidence > LEAST_CONFIDENCE - 1e-9

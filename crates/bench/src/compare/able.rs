@@ -12,9 +12,10 @@ pub fn unable(
     count: &dyn Fn(&str) -> Option<usize>,
 ) -> Option<Failure> {
     let tokens = count(workload.prompt.text()).filter(|tokens| *tokens >= context)?;
-    let shorter = match workload.has_users_prompt() {
-        true => "a shorter `--prompt`",
-        false => "a shorter text with `--prompt-tokens` or `--contexts`",
+    let shorter = if workload.has_users_prompt() {
+        "a shorter `--prompt`"
+    } else {
+        "a shorter text with `--prompt-tokens` or `--contexts`"
     };
     let (what, context, suggestion) = if tokens < longest {
         ("the context", context, format!("Raise `--ctx`, or choose {shorter}"))

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::run::SAME_MEMORY_BYTES;
 use crate::statistics::{CONFIDENCE, Interval, Summary, shift_interval};
 
 /// A series that both reports contain.
@@ -58,7 +59,7 @@ pub enum ChangeError {
         /// `true` if only a setting differs.
         is_setting: bool,
     },
-    #[error("The reports have no series in common")]
+    #[error("The reports have no figures of the same model and work in common")]
     Nothing,
 }
 
@@ -260,10 +261,13 @@ pub(crate) fn change_of(
     now: &[f64],
 ) -> Option<Change> {
     let (above, below) = if more_is_better { (now, base) } else { (base, now) };
-    let interval = shift_interval(above, below, CONFIDENCE)?;
+    let mut interval = shift_interval(above, below, CONFIDENCE)?;
     let median = |samples: &[f64]| Some(Summary::of(samples.to_vec())?.median);
     let ratio = median(above)? / median(below)?;
     let (base, now) = (median(base)?, median(now)?);
+    if name.contains("memory") && (base - now).abs() < SAME_MEMORY_BYTES {
+        interval.include_one();
+    }
     Some(Change { series: name.to_owned(), base, now, ratio, interval })
 }
 

@@ -23,6 +23,10 @@ use crate::{BenchError, Machine, Observe};
 /// Suggestion to a user whose engines cannot be compared.
 pub const MEASURE_ANYWAY: &str = "Measure both without a winner with `--unequal`";
 
+/// Differences in peak memory below this are not significant: how many pages of a program's file count as its memory
+/// depends on how the file lies in the page cache. A copy of the same program differs by up to 5 MB, every time.
+pub(super) const SAME_MEMORY_BYTES: f64 = 8e6;
+
 /// Input of [`run`].
 pub struct Plan<'a> {
     pub options: &'a CompareOptions,
@@ -313,7 +317,11 @@ fn ratios(
         let (above, below) = if measure.more_is_better()? { (our, their) } else { (their, our) };
         // An engine that failed, or a figure that was missing, has fewer rounds.
         let (above, below) = above.in_common(below);
-        let ratio = Ratio::in_turn(&above, &below, CONFIDENCE)?;
+        let mut ratio = Ratio::in_turn(&above, &below, CONFIDENCE)?;
+        let is_memory = measure == Measure::MemoryPeakBytes;
+        if is_memory && (our.median - their.median).abs() < SAME_MEMORY_BYTES {
+            ratio.interval.include_one();
+        }
         let (against, workload) = (against.to_owned(), workload.map(str::to_owned));
         Some(Comparison { against, workload, measure, ratio })
     };

@@ -91,7 +91,8 @@ pub(crate) fn percent(share: f64) -> String {
 fn interval(interval: &Interval) -> String {
     // Rounded down: 99.2 counts as 99, and 98.9 doesn't.
     let percent = (100.0 * interval.confidence).floor();
-    if percent < 1.0 && interval.low == interval.high {
+    // A single sample.
+    if percent < 1.0 {
         return format!("{:.2}", interval.low);
     }
     format!("{:.2} to {:.2} with {percent:.0} %", interval.low, interval.high)

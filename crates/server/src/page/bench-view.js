@@ -16,7 +16,7 @@ export class BenchView {
       h('h1', { id: 'benchmark-title' }, 'Benchmark'),
       h('p', {}, 'Measure with ', h('code', {}, 'mlxk bench'), ', ', h('code', {}, 'mlxk bench model NAME --json'), ' or ',
         h('code', {}, 'mlxk bench kernels --json'), ', and open the reports here, for example ', h('code', {}, 'benchmark_results.json'),
-        '. For a page with plots, run ', h('code', {}, 'mlxk bench show FILE --output report.html'), '.'),
+        '. For a page with plots of a comparison, run ', h('code', {}, 'mlxk bench show FILE --output report.html'), '.'),
       h('p', {}, textButton('Open reports', () => this.file.click(), { class: 'primary' }), this.file), this.reports));
     view.addEventListener('dragover', (event) => event.preventDefault());
     view.addEventListener('drop', (event) => {

@@ -105,7 +105,11 @@ fn figure(course: &Course, value: f64) -> String {
 
 /// Formats the figure of a report. A ratio that the report calls inconclusive is called that here, too.
 fn judged(course: &Course, point: &Point) -> String {
-    let mark = if point.inconclusive { " (inconclusive)" } else { "" };
+    let mark = match (point.inconclusive, point.not_significant) {
+        (true, _) => " (inconclusive)",
+        (_, true) => " (not significant)",
+        _ => "",
+    };
     format!("{}{mark}", figure(course, point.median))
 }
 
@@ -148,6 +152,7 @@ mod tests {
             lower_quartile: median,
             upper_quartile: median,
             inconclusive: median < 0.8,
+            not_significant: false,
         };
         Course {
             series: "Ollama / chat / decode_tokens_per_second".into(),

@@ -47,13 +47,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         return Err(NothingToCompare { model: names.ours.clone() }.into());
     }
     let ours = ours::find(args, &names, context)?;
-    if let Some(tokens) = args.ctx.filter(|tokens| *tokens as usize > ours.max_positions) {
-        return Err(UsageError(format!(
-            "`--ctx` is {tokens}, but `{}` supports at most {} tokens",
-            ours.name, ours.max_positions
-        ))
-        .into());
-    }
+    check_context(args, &ours)?;
     let tokenizer = Tokenizer::open(&ours.folder).ok();
     let count = |text: &str| Some(tokenizer.as_ref()?.encode(text, false).ok()?.len());
     let workloads = workloads::of(args, &count);
@@ -134,6 +128,17 @@ fn check(args: &CompareArgs) -> anyhow::Result<()> {
         .into());
     }
     output::check(&args.output)
+}
+
+/// Refuses a context that our model doesn't support.
+fn check_context(args: &CompareArgs, ours: &ours::Ours) -> Result<(), UsageError> {
+    match args.ctx.filter(|tokens| *tokens as usize > ours.max_positions) {
+        Some(tokens) => Err(UsageError(format!(
+            "`--ctx` is {tokens}, but `{}` supports at most {} tokens",
+            ours.name, ours.max_positions
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Says which workloads cannot be done. Returns an error if none can.
@@ -238,12 +243,14 @@ fn verdict(report: &CompareReport, args: &CompareArgs, context: &Context) -> Exi
     let judged = others().flat_map(|other| report.judged(&other.title));
     let judged = judged.filter(|it| !report.is_inconclusive(it.measure));
     for found in judged.filter(|it| it.ratio.is_below(share)) {
-        let workload = found.workload.as_deref().unwrap_or("whole turn");
+        let label = found.measure.label();
+        let figure = match &found.workload {
+            Some(workload) => format!("{workload}, {label}"),
+            None => label.to_owned(),
+        };
         context.printer.note(format_args!(
-            "Below {share}: {workload}, {}: {:.2} of {}",
-            found.measure.label(),
-            found.ratio.of_medians,
-            found.against
+            "Below {share}: {figure}: {:.2} of {}",
+            found.ratio.of_medians, found.against
         ));
         status = ExitStatus::Failure;
     }
