@@ -14,6 +14,7 @@ use clap_complete::{CompleteEnv, CompletionCandidate, PathCompleter, Shell};
 use mlxk_hub::{ALIASES, HfCache, Locations, Origin, Store, derived_names};
 
 use crate::args::Cli;
+use crate::config::keys::KEYS;
 use crate::conversations::Folder;
 use crate::settings::Settings;
 use crate::{env, launch, terminal};
@@ -115,6 +116,13 @@ pub(crate) fn applications(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(typed) = current.to_str() else { return Vec::new() };
     let fitting = launch::ALL.iter().filter(|app| app.name.starts_with(typed));
     fitting.map(|app| CompletionCandidate::new(app.name).help(Some(app.title.into()))).collect()
+}
+
+/// Returns settings of the configuration whose name begins as typed.
+pub(crate) fn settings(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(typed) = current.to_str() else { return Vec::new() };
+    let fitting = KEYS.iter().filter(|key| key.name.starts_with(typed));
+    fitting.map(|key| CompletionCandidate::new(key.name).help(Some(key.about.into()))).collect()
 }
 
 /// Returns conversations whose name begins as typed.

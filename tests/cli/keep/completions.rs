@@ -53,6 +53,10 @@ fn bash_completes_commands_options_and_models() {
         ("mlxk chat --max-t", &["--max-tokens"]),
         ("mlxk perplexity smollm2 f --against al", &["Alpha-4bit"]),
         ("mlxk run nosuch", &[]),
+        (
+            "mlxk config get defaults.t",
+            &["defaults.temperature", "defaults.top_p", "defaults.top_k", "defaults.threads"],
+        ),
         ("mlxk run phi4:", &["14b"]),
         ("mlxk pull qwen3:1", &["1.7b", "14b"]),
     ] {

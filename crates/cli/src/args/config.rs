@@ -1,7 +1,9 @@
 //! Arguments of `mlxk config`.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCompleter;
 
+use crate::complete;
 use crate::config::keys::{KEYS, PAIRS, PAIRS_ABOUT};
 
 const EXAMPLES: &str = "\
@@ -35,12 +37,14 @@ pub(crate) enum ConfigAction {
     #[command(after_help = "Examples:\n  mlxk config get defaults.temperature")]
     Get {
         /// Name of the setting, as in `mlxk config`
+        #[arg(add = ArgValueCompleter::new(complete::settings))]
         name: String,
     },
     /// Change a setting in the configuration file
     #[command(after_help = "Examples:\n  mlxk config set defaults.temperature 0.2")]
     Set {
         /// Name of the setting, as in `mlxk config`
+        #[arg(add = ArgValueCompleter::new(complete::settings))]
         name: String,
         /// New value
         #[arg(allow_hyphen_values = true)]
@@ -50,6 +54,7 @@ pub(crate) enum ConfigAction {
     #[command(after_help = "Examples:\n  mlxk config unset defaults.temperature")]
     Unset {
         /// Name of the setting, as in `mlxk config`
+        #[arg(add = ArgValueCompleter::new(complete::settings))]
         name: String,
     },
 }
