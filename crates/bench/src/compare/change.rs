@@ -169,7 +169,7 @@ fn add_traits(name: &str, value: &Value, found: &mut Vec<(String, String)>) {
             for item in items {
                 let owner = item["name"].as_str().unwrap_or(name);
                 for (name, value) in item.as_object().into_iter().flatten() {
-                    add_traits(&format!("{owner}: {name}"), value, found);
+                    add_traits(&format!("{name} of {owner}"), value, found);
                 }
             }
         }

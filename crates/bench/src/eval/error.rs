@@ -17,7 +17,8 @@ pub enum EvalError {
     Empty { path: PathBuf },
     /// The first record belongs to none of the formats.
     #[error(
-        "`{}` is not a file of questions: its first record has none of the formats of ARC, HellaSwag and MMLU",
+        "`{}` is not a file of questions: its first record has none of the formats of ARC, HellaSwag \
+         and MMLU, whose fields `mlxk eval --help` lists",
         path.display()
     )]
     UnknownFormat { path: PathBuf },
