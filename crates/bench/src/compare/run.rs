@@ -14,7 +14,7 @@ use super::turn::{Asked, Turn, Turns};
 use super::workload::is_repeated;
 use super::{
     Agreement, Answered, CompareOptions, CompareReport, Comparison, Entry, FailedWorkload, Failure,
-    SCHEMA, ServerWay, Side, Unequal, able, agreement, load,
+    SCHEMA, ServerWay, Side, Unequal, agreement, load,
 };
 use crate::machine::BUSY_SHARE;
 use crate::statistics::{CONFIDENCE, Ratio, Summary};
@@ -36,8 +36,8 @@ pub struct Plan<'a> {
     pub entries: Vec<Entry>,
     /// Client through which requests to servers can be cancelled.
     pub http: &'a Connections,
-    /// Longest context of the model in tokens.
-    pub longest: usize,
+    /// Workloads that no engine can do, by number.
+    pub unable: BTreeMap<usize, Failure>,
     /// Prompt of the user.
     pub prompt: &'a str,
     /// Counts the tokens of a text with our model's tokenizer. Returns `None` if there is none.
@@ -60,7 +60,7 @@ struct Taking {
 
 /// Lets the engines take turns, and compares the first with each of the others.
 pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, BenchError> {
-    let Plan { options, settings, http, count, longest, .. } = plan;
+    let Plan { options, settings, http, count, unable, .. } = plan;
     let benchmark_time =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
     let marked = plan.entries.iter().any(|entry| {
@@ -69,11 +69,6 @@ pub fn run(plan: Plan<'_>, observe: &mut Observe<'_>) -> Result<CompareReport, B
     // Two reports of one server must not begin their prompts alike.
     let mark = marked.then(|| format!("{:06x}", (benchmark_time * 1e3) as u64 & 0xff_ffff));
     let turns = Turns { options, settings, http, mark, count };
-    let unable = |(index, workload)| {
-        Some((index, able::unable(workload, settings.context, longest, count)?))
-    };
-    let unable: BTreeMap<usize, Failure> =
-        options.workloads.iter().enumerate().filter_map(unable).collect();
     let new = |entry| Taking::new(entry, options, &unable);
     let mut sides: Vec<Taking> = plan.entries.into_iter().map(new).collect();
     let rounds = options.warmup + options.runs;

@@ -176,13 +176,10 @@ fn card(label: &str, report: &CompareReport, found: &Comparison) -> String {
 
 /// Writes all ratios to a side with their intervals.
 fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side, scale: &Scale) {
-    let several = report.options.workloads.len() > 1;
-    let label = |it: &Comparison| match &it.workload {
-        Some(workload) if several => format!("{workload}: {}", it.measure.label()),
-        _ => it.measure.label().to_owned(),
-    };
-    let rows: Vec<(String, &Comparison)> =
-        report.judged(&other.title).map(|it| (label(it), it)).collect();
+    let rows: Vec<(String, &Comparison)> = report
+        .judged(&other.title)
+        .map(|it| (label(report, it.workload.as_deref(), it.measure), it))
+        .collect();
     if rows.is_empty() {
         return;
     }
@@ -197,10 +194,19 @@ fn forest(html: &mut String, report: &CompareReport, ours: &Side, other: &Side, 
     );
 }
 
+/// Names a figure, with its workload if there are several.
+fn label(report: &CompareReport, workload: Option<&str>, measure: Measure) -> String {
+    match workload {
+        Some(workload) if report.options.workloads.len() > 1 => {
+            format!("{workload}: {}", measure.label())
+        }
+        _ => measure.label().to_owned(),
+    }
+}
+
 fn plots(html: &mut String, report: &CompareReport) {
     let mut figures = String::new();
     let first = report.options.workloads.first().map(|it| it.name.as_str());
-    let several = report.options.workloads.len() > 1;
     for measure in PLOTS {
         let found: Vec<(usize, &str, &Summary)> = report
             .sides
@@ -222,10 +228,7 @@ fn plots(html: &mut String, report: &CompareReport) {
         };
         let is_of_workload =
             report.sides.iter().any(|side| of_first(side, first, measure).is_some());
-        let label = match first {
-            Some(first) if several && is_of_workload => format!("{first}: {}", measure.label()),
-            _ => measure.label().to_owned(),
-        };
+        let label = label(report, first.filter(|_| is_of_workload), measure);
         let _ = writeln!(
             figures,
             "<figure><figcaption>{}{merit}</figcaption>{}</figure>",

@@ -10,6 +10,7 @@ mod present;
 mod save;
 mod workloads;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
         seed: SEED,
         ignore_end: args.synthetic.is_some(),
     };
-    refuse_unable(&workloads, settings.context, ours.max_positions, &count, context)?;
+    let unable = find_unable(&workloads, settings.context, ours.max_positions, &count, context)?;
     let options = CompareOptions {
         workloads,
         runs: args.runs as usize,
@@ -99,7 +100,7 @@ pub(crate) fn run(args: &CompareArgs, context: &Context) -> anyhow::Result<ExitS
             entries,
             http: &http,
             prompt: options.workloads.first().map_or("", |it| it.prompt.text()),
-            longest: ours.max_positions,
+            unable,
             count: &count,
             version: super::VERSION,
         },
@@ -141,26 +142,28 @@ fn check_context(args: &CompareArgs, ours: &ours::Ours) -> Result<(), UsageError
     }
 }
 
-/// Says which workloads cannot be done. Returns an error if none can.
-fn refuse_unable(
+/// Finds the workloads that cannot be done, by number, and says which. Returns an error if none can.
+fn find_unable(
     workloads: &[Workload],
     context_tokens: usize,
     longest: usize,
     count: &dyn Fn(&str) -> Option<usize>,
     context: &Context,
-) -> anyhow::Result<()> {
-    let unable = |workload| compare::unable(workload, context_tokens, longest, count);
-    let failures: Vec<Failure> = workloads.iter().filter_map(unable).collect();
+) -> anyhow::Result<BTreeMap<usize, Failure>> {
+    let unable = |(index, workload)| {
+        Some((index, compare::unable(workload, context_tokens, longest, count)?))
+    };
+    let failures: BTreeMap<usize, Failure> =
+        workloads.iter().enumerate().filter_map(unable).collect();
     if failures.len() == workloads.len()
-        && let Some(Failure { error, suggestion, .. }) = failures.first().cloned()
+        && let Some(Failure { error, suggestion, .. }) = failures.values().next().cloned()
     {
         return Err(BenchError::Unable { error, suggestion }.into());
     }
-    for Failure { error, suggestion, .. } in failures {
-        let hint = suggestion.map(|hint| format!(". {hint}")).unwrap_or_default();
-        context.printer.note(format_args!("Not measured: {error}{hint}"));
+    for failure in failures.values() {
+        context.printer.note(format_args!("Not measured: {}", present::sentences(failure)));
     }
-    Ok(())
+    Ok(failures)
 }
 
 /// Cancels running requests after Ctrl-C, which they don't check themselves.

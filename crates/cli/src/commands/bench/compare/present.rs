@@ -46,10 +46,19 @@ pub(super) fn check(
 
 /// Prints why an engine will be missing, unless the user cancelled it.
 pub(super) fn tell(peer: &Peer, failure: &Failure, context: &Context) {
-    let Failure { error, suggestion, cancelled: false, .. } = failure else { return };
-    let hint = suggestion.as_ref().map(|hint| format!(". {hint}")).unwrap_or_default();
-    let title = peers::title(peer);
-    context.printer.note(format_args!("{title} will not be measured: {error}{hint}"));
+    if failure.cancelled {
+        return;
+    }
+    let (title, why) = (peers::title(peer), sentences(failure));
+    context.printer.note(format_args!("{title} will not be measured: {why}"));
+}
+
+/// Returns the reason of a failure, and what to do about it.
+pub(super) fn sentences(failure: &Failure) -> String {
+    match &failure.suggestion {
+        Some(hint) => format!("{}. {hint}", failure.error),
+        None => failure.error.clone(),
+    }
 }
 
 fn of_ollama(
