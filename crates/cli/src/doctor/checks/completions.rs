@@ -16,7 +16,6 @@ struct Shell {
     /// Programs that read these files, if the shell itself doesn't.
     readers: &'static [&'static str],
     startup: &'static [&'static str],
-    install: &'static str,
     /// Way of `--fix`.
     way: Way,
 }
@@ -49,7 +48,6 @@ const SHELLS: [Shell; 3] = [
             "/etc/bash_completion",
         ],
         startup: &[".bashrc", ".bash_profile", ".profile"],
-        install: "echo 'source <(mlxk completions bash)' >> ~/.bashrc",
         way: Way::Line("source <(mlxk completions bash)"),
     },
     Shell {
@@ -62,7 +60,6 @@ const SHELLS: [Shell; 3] = [
         ],
         readers: &[],
         startup: &[".zshrc", ".zprofile"],
-        install: "echo 'source <(mlxk completions zsh)' >> ~/.zshrc",
         way: Way::Line("source <(mlxk completions zsh)"),
     },
     Shell {
@@ -74,7 +71,6 @@ const SHELLS: [Shell; 3] = [
         ],
         readers: &[],
         startup: &[".config/fish/config.fish"],
-        install: "mlxk completions fish > ~/.config/fish/completions/mlxk.fish",
         way: Way::File(clap_complete::Shell::Fish, ".config/fish/completions/mlxk.fish"),
     },
 ];
@@ -102,11 +98,18 @@ fn run(environment: &Environment<'_>) -> Vec<Line> {
         Line::ok(format!("{name} completes `mlxk` (`{}`)", path.display()))
     } else {
         let text = format!("{name} does not complete `mlxk` yet");
-        let line = Line::warning(text).fix(shell.install);
-        line.repair(match shell.way {
-            Way::Line(text) => Repair::Startup(around.home.join(shell.startup[0]), text),
-            Way::File(shell, file) => Repair::Completions(shell, around.home.join(file)),
-        })
+        let (fix, repair) = match shell.way {
+            Way::Line(text) => {
+                let file = shell.startup[0];
+                let path = around.home.join(file);
+                (format!("echo '{text}' >> ~/{file}"), Repair::Startup(path, text))
+            }
+            Way::File(shell, file) => {
+                let path = around.home.join(file);
+                (format!("mlxk completions {shell} > ~/{file}"), Repair::Completions(shell, path))
+            }
+        };
+        Line::warning(text).fix(fix).repair(repair)
     };
     vec![line.data(json!({"shell": name, "file": found}))]
 }
