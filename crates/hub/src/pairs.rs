@@ -175,9 +175,7 @@ impl PairTable {
 
     /// Returns the names of the table that need no tag.
     fn families(&self) -> impl Iterator<Item = &str> {
-        let own = self.own.iter().map(|pair| pair.ollama.as_str());
-        let known = own.chain(library().iter().flat_map(|model| model.names.iter().copied()));
-        known.filter_map(|known| known.strip_suffix(":latest"))
+        self.all().filter_map(|known| known.strip_suffix(":latest"))
     }
 }
 

@@ -138,7 +138,6 @@ impl Chat<'_> {
     /// Continues a conversation.
     pub(super) fn take_up(&mut self, loaded: Loaded) {
         self.keeper.file = loaded.continued();
-        let is_copy = self.keeper.file.is_none();
         self.keeper.is_private = false;
         let Loaded { conversation, entry } = loaded;
         self.begun = conversation.given.min(conversation.messages.len());
@@ -150,7 +149,7 @@ impl Chat<'_> {
             count(self.messages.len(), "message"),
             entry.name
         ));
-        if is_copy {
+        if self.keeper.file.is_none() {
             self.note(format_args!(
                 "`{0}` stays as it is; `/save {0}` adds what follows, and `chat -c` continues that in any case",
                 entry.name

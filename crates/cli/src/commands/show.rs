@@ -92,8 +92,7 @@ pub(crate) fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStat
         return Ok(ExitStatus::Success);
     }
     let mut out = output::stdout();
-    let ctx = resolved.overrides.parameters.ctx;
-    summary(&model, ctx, &context.settings, &mut out)?;
+    summary(&model, &context.settings, &mut out)?;
     differences(&resolved.overrides, &mut out)?;
     workspace_section(&model, &mut out)?;
     if args.files || args.verbose {
@@ -203,12 +202,7 @@ fn parameters(resolved: &Resolved) -> anyhow::Result<Vec<(&'static str, String)>
     Ok(named)
 }
 
-fn summary(
-    model: &ModelInfo,
-    ctx: Option<usize>,
-    settings: &Settings,
-    out: &mut Output,
-) -> anyhow::Result<()> {
+fn summary(model: &ModelInfo, settings: &Settings, out: &mut Output) -> anyhow::Result<()> {
     let hash = model.revision.as_ref().map(|hash| format!("@{}", &hash[..hash.len().min(7)]));
     out.line(format_args!("Model: {}{}", model.name, hash.unwrap_or_default()))?;
     if let Some(base) = &model.base {
@@ -226,7 +220,7 @@ fn summary(
     if let Some(layers) = recurrent_layers(model) {
         out.line(format_args!("Layers: {layers}"))?;
     }
-    if let Some(memory) = memory(model, ctx) {
+    if let Some(memory) = memory(model) {
         out.line(format_args!("Memory: {memory}"))?;
     }
     if let Some(vectors) = vectors(model) {
@@ -284,13 +278,13 @@ fn recurrent_layers(model: &ModelInfo) -> Option<String> {
     Some(parts.collect::<Vec<_>>().join(", "))
 }
 
-/// Describes the memory that the model takes to answer one request, with the context `ctx` that its name sets, if any.
+/// Describes the memory that the model takes to answer one request, with the context that its name sets, if any.
 /// `None` if it does not run.
-fn memory(model: &ModelInfo, ctx: Option<usize>) -> Option<String> {
+fn memory(model: &ModelInfo) -> Option<String> {
     if !model.is_usable() {
         return None;
     }
-    let context = shown_context(model.context_length, ctx);
+    let context = shown_context(model.context_length, model.named_context);
     let options = LoadOptions {
         context: Some(context),
         max_sequences: 1,

@@ -78,9 +78,10 @@ impl Report<'_> {
         let file = self.file.display();
         let (tokens_of_text, all) = (count(self.tokens, "token"), self.text_bytes);
         let end = self.evaluation.scores.last().map_or(all, |score| score.end_byte);
-        let text = match all - end.min(all) {
-            0 => format!("{file}, {tokens_of_text}, {all} bytes"),
-            _ => format!("{file}, the first {tokens_of_text} of {all} bytes"),
+        let text = if end < all {
+            format!("{file}, the first {tokens_of_text} of {all} bytes")
+        } else {
+            format!("{file}, {tokens_of_text}, {all} bytes")
         };
         line("Text", text)?;
         let (window, stride) = (self.windows.window(), self.windows.stride());
